@@ -1,0 +1,97 @@
+"""The buffer between a stream and a codec: bytes in as they arrive, fields out as they are asked for.
+
+A codec is a generator over a Reader. It yields (nothing) when it needs more bytes and returns a value, so it
+reads like blocking code, gives the same value however the bytes were cut, and never meets a socket. The loop
+that feeds it is written once (`net/stream.py`). Whatever a codec did not take stays here, and the relay
+forwards it: nothing that was sent early is lost.
+
+Rules: every unbounded read has a mandatory limit; only `Refused` and `EOFError` come out of here.
+"""
+
+from collections.abc import Generator
+
+from anongw.errors import Reason, Refused
+
+
+class Reader:
+    """Bytes received and not yet understood."""
+
+    __slots__ = ("_buffer", "_eof")
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._eof = False
+
+    def __len__(self) -> int:
+        return len(self._buffer)
+
+    @property
+    def at_eof(self) -> bool:
+        """The peer has said its last and everything it said has been taken."""
+        return self._eof and not self._buffer
+
+    @property
+    def eof(self) -> bool:
+        """The peer has said its last; some of it may still be here."""
+        return self._eof
+
+    def feed(self, data: bytes | bytearray | memoryview) -> None:
+        self._buffer += data
+
+    def feed_eof(self) -> None:
+        self._eof = True
+
+    def take(self, most: int | None = None) -> bytes:
+        """What is here, at most `most` bytes, without waiting; b"" if nothing is."""
+        if most is None or most >= len(self._buffer):
+            taken = bytes(self._buffer)
+            self._buffer.clear()
+        else:
+            taken = bytes(self._buffer[:most])
+            del self._buffer[:most]
+        return taken
+
+    def unread(self, data: bytes) -> None:
+        """Put bytes back in front of everything else."""
+        self._buffer[:0] = data
+
+    def peek(self, count: int) -> Generator[None, None, bytes]:
+        """Look at the next `count` bytes and leave them; EOFError if the peer closes first."""
+        while len(self._buffer) < count:
+            if self._eof:
+                raise EOFError(f"closed after {len(self._buffer)} of {count} bytes")
+            yield
+        return bytes(self._buffer[:count])
+
+    def exactly(self, count: int) -> Generator[None, None, bytes]:
+        """Take the next `count` bytes; EOFError if the peer closes first."""
+        while len(self._buffer) < count:
+            if self._eof:
+                raise EOFError(f"closed after {len(self._buffer)} of {count} bytes")
+            yield
+        taken = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return taken
+
+    def until(self, separator: bytes, limit: int) -> Generator[None, None, bytes]:
+        """Take everything up to and with `separator`, at most `limit` bytes of it.
+
+        Raises:
+            Refused: TOO_LARGE as soon as it is certain that the limit will be passed.
+            EOFError: the peer closed first.
+        """
+        buffer = self._buffer
+        seen = 0
+        while True:
+            found = buffer.find(separator, seen)
+            end = found + len(separator)
+            if found >= 0 and end <= limit:
+                taken = bytes(buffer[:end])
+                del buffer[:end]
+                return taken
+            if found >= 0 or len(buffer) >= limit:
+                raise Refused(Reason.TOO_LARGE, f"no end within {limit} bytes")
+            if self._eof:
+                raise EOFError(f"closed after {len(buffer)} bytes")
+            seen = max(0, len(buffer) - len(separator) + 1)
+            yield
