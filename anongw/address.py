@@ -3,8 +3,9 @@
 The rule that everything else stands on: a name stays a name. Nothing here looks anything up, and only
 `resolve/` ever turns a name into addresses.
 
-Every spelling becomes one: `127.1`, `0x7f000001`, `LOCALHOST.`, full-width digits and IDNA are brought to
-the form that policy judges and that is dialled, so that no second parser can read them differently.
+Every spelling becomes one: `127.1`, `0x7f000001`, `::ffff:127.0.0.1`, `LOCALHOST.`, full-width digits and
+IDNA are brought to the form that policy judges and that is dialled, so that no second parser can read them
+differently.
 """
 
 import ipaddress
@@ -37,6 +38,20 @@ class Endpoint:
         if isinstance(self.host, ipaddress.IPv6Address):
             return f"[{self.host}]:{self.port}"
         return f"{self.host}:{self.port}"
+
+
+# IPv4-mapped (RFC 4291 §2.5.5.2) and NAT64's well-known prefix (RFC 6052 §2.1): an IPv4 address at the end.
+_MAPPED = 0xFFFF
+_NAT64 = 0x64FF9B << 64
+
+
+def unwrap(address: Address) -> Address:
+    """The IPv4 address that an IPv6 address merely spells or is translated to, else the address itself."""
+    if isinstance(address, ipaddress.IPv6Address):
+        number = int(address)
+        if number >> 32 in (_MAPPED, _NAT64):
+            return ipaddress.IPv4Address(number & 0xFFFFFFFF)
+    return address
 
 
 def parse_host(text: str) -> str | Address:
@@ -82,13 +97,16 @@ def _ascii(text: str) -> str:
         raise Refused(Reason.MALFORMED, "not a host name") from None
 
 
-def _ipv6(text: str) -> ipaddress.IPv6Address:
+def _ipv6(text: str) -> Address:
     # RFC 4007: a zone index means something on this machine only; a target has none.
     if "%" not in text:
         try:
-            return ipaddress.IPv6Address(text)
+            address = ipaddress.IPv6Address(text)
         except ValueError:
             pass
+        else:
+            # Mapped only: behind NAT64 the IPv4 address itself may have no route.
+            return address.ipv4_mapped or address
     raise Refused(Reason.MALFORMED, "not an IPv6 address")
 
 

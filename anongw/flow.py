@@ -25,6 +25,7 @@ class Flow:
     user: str | None = None  # proven where [users] exist, else a mere label
     identity: str = ""  # in whose name it goes; see route.py
     target: Endpoint | None = None
+    over: bool = False
     reason: Reason | None = None  # None: it ended as both sides wished
     sent: int = 0  # client to upstream
     received: int = 0  # upstream to client

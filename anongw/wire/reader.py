@@ -8,6 +8,7 @@ forwards it: nothing that was sent early is lost.
 Rules: every unbounded read has a mandatory limit; only `Refused` and `EOFError` come out of here.
 """
 
+import re
 from collections.abc import Generator
 
 from anongw.errors import Reason, Refused
@@ -41,15 +42,27 @@ class Reader:
     def feed_eof(self) -> None:
         self._eof = True
 
+    def find(self, separator: bytes, start: int = 0, end: int | None = None) -> int:
+        """Where `separator` begins, wholly between `start` and `end`; -1 if it is not here."""
+        return self._buffer.find(separator, start, end)
+
+    def search(self, pattern: re.Pattern[bytes], start: int = 0) -> bool:
+        """Whether `pattern` matches anywhere from `start` on."""
+        # No match object leaves: it would pin the buffer, which could then not grow.
+        return pattern.search(self._buffer, start) is not None
+
     def take(self, most: int | None = None) -> bytes:
         """What is here, at most `most` bytes, without waiting; b"" if nothing is."""
         if most is None or most >= len(self._buffer):
             taken = bytes(self._buffer)
             self._buffer.clear()
         else:
-            taken = bytes(self._buffer[:most])
-            del self._buffer[:most]
+            taken = self._cut(most)
         return taken
+
+    def peek_now(self, count: int) -> bytes:
+        """What is here of the next `count` bytes, without waiting and without taking it."""
+        return bytes(self._buffer[:count])
 
     def unread(self, data: bytes) -> None:
         """Put bytes back in front of everything else."""
@@ -69,9 +82,7 @@ class Reader:
             if self._eof:
                 raise EOFError(f"closed after {len(self._buffer)} of {count} bytes")
             yield
-        taken = bytes(self._buffer[:count])
-        del self._buffer[:count]
-        return taken
+        return self._cut(count)
 
     def until(self, separator: bytes, limit: int) -> Generator[None, None, bytes]:
         """Take everything up to and with `separator`, at most `limit` bytes of it.
@@ -86,12 +97,18 @@ class Reader:
             found = buffer.find(separator, seen)
             end = found + len(separator)
             if found >= 0 and end <= limit:
-                taken = bytes(buffer[:end])
-                del buffer[:end]
-                return taken
+                return self._cut(end)
             if found >= 0 or len(buffer) >= limit:
                 raise Refused(Reason.TOO_LARGE, f"no end within {limit} bytes")
             if self._eof:
                 raise EOFError(f"closed after {len(buffer)} bytes")
             seen = max(0, len(buffer) - len(separator) + 1)
             yield
+
+    def _cut(self, count: int) -> bytes:
+        # Through a view: a slice of a bytearray would copy once more. Cutting from the front of a bytearray
+        # moves its start and copies nothing, so a large buffer may be eaten in small bites.
+        with memoryview(self._buffer) as view:
+            taken = bytes(view[:count])
+        del self._buffer[:count]
+        return taken

@@ -1,0 +1,5 @@
+"""`python -m anongw`."""
+
+from anongw.cli import main
+
+main(prog_name="anongw")

@@ -1,0 +1,70 @@
+"""Who may connect at all: the clients that the config lists, and no more of them than fit.
+
+Decided on the accepted socket, before a byte is read. A client that is not let in is closed without a word.
+"""
+
+from collections import Counter
+
+from anongw.address import Address
+from anongw.config import Cidr, Limits
+from anongw.errors import Reason, Refused
+
+# Descriptors that are not connections: standard streams, epolls, listeners, resolvers, a config being read.
+_RESERVED_FILES = 64
+# Each connection takes two at most: the client's and the upstream's.
+_FILES_EACH = 2
+# A pipe for bulk transfers takes two, and holds 1 MiB of the pipe budget.
+_PIPE_BYTES = 1 << 20
+
+
+def capacity(limits: Limits, open_files: int) -> int:
+    """How many client connections fit.
+
+    Args:
+        limits: of the config; `connections` 0 means as many as the open files allow.
+        open_files: how many descriptors the process may have.
+
+    Raises:
+        ValueError: more were asked for than can be had; the text says how to mend it.
+
+    """
+    others = _RESERVED_FILES + limits.upstream_kept + 2 * (limits.pipe_bytes // _PIPE_BYTES)
+    fit = max(1, (open_files - others) // _FILES_EACH)
+    if limits.connections > fit:
+        needed = others + _FILES_EACH * limits.connections
+        raise ValueError(
+            f"limits.connections = {limits.connections} needs {needed} open files and this process may have "
+            f"{open_files}: raise the hard limit (ulimit -Hn {needed}) or write at most {fit}"
+        )
+    return limits.connections or fit
+
+
+class Admission:
+    """Counts the connections of each client."""
+
+    def __init__(self, clients: tuple[Cidr, ...], most: int, per_client: int) -> None:
+        self._clients = clients
+        self._most = most
+        # Three quarters by default: no client alone can lock out the others.
+        self._per_client = per_client or max(1, most * 3 // 4)
+        self._counts: Counter[Address | None] = Counter()
+        self.total = 0
+
+    def enter(self, client: Address | None) -> None:
+        """Count one more connection of `client`, None being those of Unix sockets.
+
+        Raises:
+            Refused: CLIENT_REFUSED or TOO_MANY; nothing was counted.
+        """
+        if self._clients and client is not None and not any(client in one.network for one in self._clients):
+            raise Refused(Reason.CLIENT_REFUSED)
+        if self.total >= self._most or self._counts[client] >= self._per_client:
+            raise Refused(Reason.TOO_MANY)
+        self._counts[client] += 1
+        self.total += 1
+
+    def leave(self, client: Address | None) -> None:
+        self.total -= 1
+        self._counts[client] -= 1
+        if not self._counts[client]:
+            del self._counts[client]

@@ -1,0 +1,174 @@
+"""What a config would do, in plain words, and what is wrong with it that only other rooms can see.
+
+Everything here is told before the gateway runs: by `anongw check`, and in three lines by `anongw serve`.
+"""
+
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+from anongw.address import Endpoint, parse_host
+from anongw.admission import capacity
+from anongw.config import (
+    Config,
+    ConfigError,
+    Found,
+    Limits,
+    duration_text,
+    is_loopback,
+    parse_listen,
+    size_text,
+    undotted,
+)
+from anongw.policy import Policy, is_public
+from anongw.resolve.server import Scheme, Server, System, parse_server, parse_servers
+from anongw.web.rules import compile_rules
+
+# RFC 5382 §5: a tunnel that is cut earlier breaks programs that rightly wait.
+_IDLE_LEAST = 7200.0
+
+
+def faults(config: Config) -> Iterator[Found]:
+    """What the resolver's and the scrubber's rooms refuse, and files that cannot be read."""
+    yield from _server_faults(config)
+    try:
+        compile_rules(config.scrub)
+    except ConfigError as error:
+        for fault in error.faults:
+            yield undotted(fault.path), fault.message
+    try:
+        capacity(config.limits, _open_files())
+    except ValueError as error:
+        yield ("limits", "connections"), str(error)
+    ca_file = config.resolve.ca_file
+    if ca_file and not (Path(ca_file).is_file() and os.access(ca_file, os.R_OK)):
+        yield ("resolve", "ca_file"), f"{ca_file!r} is no file that can be read"
+
+
+def _open_files() -> int:
+    """What RLIMIT_NOFILE may be raised to, which the gateway does at its start."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
+def _server_faults(config: Config) -> Iterator[Found]:
+    written: list[tuple[tuple[str | int, ...], str]] = [
+        (("resolve", "servers", place), text) for place, text in enumerate(config.resolve.servers)
+    ]
+    written += [(("resolve", "zones", zone), text) for zone, text in config.resolve.zones.items()]
+    wrong = False
+    for path, text in written:
+        try:
+            parse_server(text)
+        except ValueError as error:
+            wrong = True
+            yield path, str(error)
+    if not wrong:
+        try:
+            parse_servers(config.resolve.servers)
+        except ValueError as error:
+            yield ("resolve", "servers"), str(error)
+
+
+def explain(config: Config) -> list[str]:
+    """What a gateway with this config does on this machine, a line for each room."""
+    resolve, policy, scrub = config.resolve, config.policy, config.scrub
+    rules = f", {len(scrub.rules)} rules of your own" if scrub.rules else ""
+    return [
+        f"listens   {', '.join(config.listen.addresses)}: SOCKS5, SOCKS4, SOCKS4a and HTTP",
+        f"serves    {_clients(config)}",
+        f"names     asked of {', '.join(_server(text) for text in resolve.servers)}{_own_names(config)}",
+        f"goes to   {_listed(policy.allow) or 'every public address'}"
+        + (f", never to {_listed(policy.deny)}" if policy.deny else "")
+        + (f", and to private {_listed(policy.allow_private)}" if policy.allow_private else ""),
+        f"scrubs    plain HTTP, profile {scrub.profile}{rules}; nothing inside TLS",
+        f"limits    {_limits(config.limits)}",
+        f"logs      level {config.log.level}, {'WITH' if config.log.names else 'without'} names",
+    ]
+
+
+def _limits(limits: Limits) -> str:
+    most = capacity(limits, _open_files())
+    counts = f"{most} connections, {limits.per_client or most * 3 // 4} for one client"
+    return f"{counts}; idle tunnels {duration_text(limits.idle)}; HTTP heads {size_text(limits.header_bytes)}"
+
+
+def hidden(config: Config) -> list[str]:
+    """What is hidden by this gateway, and what is not, for whoever starts it."""
+    asked = ", ".join(_server(text) for text in config.resolve.servers)
+    return [
+        f"Hidden: what plain HTTP requests tell about you (profile {config.scrub.profile}).",
+        "Not hidden: with no chain every destination sees this machine's address; TLS is not scrubbed.",
+        f"Names are asked of {asked}; never of the system's resolver.",
+    ]
+
+
+def warnings(config: Config) -> list[str]:
+    """Settings that are allowed and have a consequence that their author may not have thought of."""
+    return list(_warnings(config))
+
+
+def _warnings(config: Config) -> Iterator[str]:
+    yield "with no chain every destination sees this machine's address"
+    servers = [parse_server(text) for text in (*config.resolve.servers, *config.resolve.zones.values())]
+    if any(isinstance(one, System) for one in servers):
+        yield "resolve: this machine's name servers see every name that is asked for"
+    if any(
+        isinstance(one, Server) and not one.scheme.encrypted and is_public(one.address) for one in servers
+    ):
+        yield "resolve: udp and tcp go in the clear: whoever is on the way reads names and can forge answers"
+    if config.users and any(_is_remote(text) for text in config.listen.addresses):
+        yield "users: passwords come to a listener in the clear: keep it to a network that you trust"
+    if config.users:
+        yield "users: SOCKS4 has no passwords and is refused"
+    if any(not one.network.prefixlen for one in config.policy.allow_private):
+        yield "policy.allow_private: clients reach this machine and every network around it"
+    if config.limits.idle < _IDLE_LEAST:
+        yield f"limits.idle: below {duration_text(_IDLE_LEAST)} quiet ssh and push connections are cut"
+    if config.log.names:
+        yield "log.names: the log is a browsing history"
+    if config.scrub.profile == "open":
+        yield "scrub.profile: open passes what tells one browser from another"
+    for name in _unreachable(config):
+        yield f"resolve.hosts: {name} leads to a private address, which policy.allow_private does not allow"
+
+
+def _unreachable(config: Config) -> Iterator[str]:
+    policy = Policy(config.policy)
+    for name, addresses in config.resolve.hosts.items():
+        hosts = [parse_host(text) for text in addresses]
+        if not any(policy.may_use(host) for host in hosts if not isinstance(host, str)):
+            yield name
+
+
+def _clients(config: Config) -> str:
+    if config.users:
+        who = f"{len(config.users)} users, by password"
+    elif any(_is_remote(text) for text in config.listen.addresses):
+        who = "everybody"
+    else:
+        return "this machine's programs"
+    return f"{who} from {_listed(config.listen.clients)}" if config.listen.clients else who
+
+
+def _is_remote(text: str) -> bool:
+    address = parse_listen(text)
+    return isinstance(address, Endpoint) and not is_loopback(address)
+
+
+def _server(text: str) -> str:
+    server = parse_server(text)
+    if isinstance(server, System):
+        return "this machine's name servers"
+    way = "HTTPS" if server.scheme is Scheme.HTTPS else server.scheme.value.upper()
+    return f"{server.name or server.address} by {way}"
+
+
+def _own_names(config: Config) -> str:
+    zones, hosts = len(config.resolve.zones), len(config.resolve.hosts)
+    return (f", {zones} zones elsewhere" if zones else "") + (f", {hosts} hosts fixed" if hosts else "")
+
+
+def _listed(written: tuple[object, ...], most: int = 5) -> str:
+    more = f" and {len(written) - most} more" if len(written) > most else ""
+    return ", ".join(str(one) for one in written[:most]) + more

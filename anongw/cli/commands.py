@@ -1,0 +1,209 @@
+"""What can be typed, and the exit codes: 0 done, 1 failed at run time, 2 wrong arguments or config.
+
+`run` exits as its program does. The gateway is imported inside its commands, so that `--help` and `passwd`
+start at once.
+"""
+# ruff: noqa: PLC0415 (imports inside commands, for the reason above)
+
+import json
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeVar
+
+import click
+import msgspec
+
+from anongw import __version__
+from anongw.cli.hints import hints
+from anongw.config import Config, ConfigError, load
+
+FAILED: Final = 1
+WRONG: Final = 2
+
+C = TypeVar("C", bound=Callable[..., Any])
+T = TypeVar("T")
+
+_HELP = """Reach the network without showing who you are: SOCKS5, SOCKS4a and HTTP on one port.
+
+\b
+  anongw serve                                   the gateway, on 127.0.0.1:1080
+  anongw run -- curl https://example.org/        one program, with a gateway of its own
+  anongw check --config FILE                     what a config does, or what is wrong with it
+  anongw check --example                         every setting, its meaning and default
+  anongw passwd alice                            a line for [users]
+
+\b
+Then tell programs of it:
+  curl -x socks5h://127.0.0.1:1080 https://example.org/
+  git -c http.proxy=socks5h://127.0.0.1:1080 clone https://example.org/repo.git
+  export http_proxy=http://127.0.0.1:1080 https_proxy=http://127.0.0.1:1080 no_proxy=
+"""
+
+
+@click.group(invoke_without_command=True, help=_HELP)
+@click.version_option(__version__, message="anongw %(version)s")
+@click.pass_context
+def main(context: click.Context) -> None:
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def _settings(command: C) -> C:
+    """The options of every command that reads a config."""
+    for option in reversed(
+        (
+            click.option("--config", "path", type=click.Path(path_type=Path), help="A TOML file."),
+            click.option(
+                "--listen", multiple=True, metavar="ADDR", help="HOST:PORT, [V6]:PORT or unix:/PATH."
+            ),
+            click.option(
+                "--dns",
+                multiple=True,
+                metavar="SERVER",
+                help="https://ADDRESS/dns-query#NAME, tls://ADDRESS#NAME, tcp:// or udp://ADDRESS, system",
+            ),
+            click.option("--allow-private", multiple=True, metavar="CIDR", help="Let clients reach it."),
+            click.option("--profile", metavar="NAME", help="Scrub plain HTTP: balanced, strict or open."),
+            click.option("--log-names", is_flag=True, help="Log who went where. This is a browsing history."),
+            click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="As in limits.idle=4h."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@main.command()
+@_settings
+def serve(path: Path | None, sets: Sequence[str], **options: object) -> None:
+    r"""Run the gateway until SIGTERM or Ctrl-C.
+
+    \b
+      anongw serve --listen 127.0.0.1:1080 --listen '[::1]:1080'
+      anongw serve --dns tls://9.9.9.9#dns.quad9.net --set limits.idle=4h
+      anongw serve --listen 0.0.0.0:1080 --set 'listen.clients=["192.168.1.0/24"]'
+    """
+    config = _load(path, (*_as_sets(options), *sets))
+    from anongw import check, gateway
+
+    def ready(addresses: tuple[str, ...]) -> None:
+        click.echo(f"anongw {__version__} listens on {', '.join(addresses)}")
+        click.echo("\n".join((*check.hidden(config), "", *hints(addresses, users=bool(config.users)))))
+        sys.stdout.flush()
+
+    _in_loop(partial(gateway.serve, config, ready=ready), config)
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@_settings
+@click.option("--socks", is_flag=True, help="Write socks5h:// to the variables, for programs that know it.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(
+    path: Path | None, sets: Sequence[str], command: Sequence[str], *, socks: bool, **options: object
+) -> None:
+    r"""Run CMD with every proxy variable set to a gateway of its own, and exit as it does.
+
+    \b
+      anongw run -- curl https://example.org/
+      anongw run --socks -- git clone https://example.org/repo.git
+    """
+    own = not options["listen"]
+    # Only CMD uses this gateway: a free port, nobody to ask who it is, and nothing to wait for at the end.
+    private = ('listen.addresses=["127.0.0.1:0"]', "listen.clients=[]") if own else ()
+    config = _load(path, ("log.level=warning", "limits.shutdown=0", *private, *_as_sets(options), *sets))
+    if own:
+        config = msgspec.structs.replace(config, users={})
+    from anongw import gateway
+    from anongw.cli.child import beside
+
+    raise SystemExit(_in_loop(partial(beside, gateway.serve, config, command, socks=socks), config))
+
+
+@main.command()
+@_settings
+@click.option("--example", is_flag=True, help="Print every setting with its meaning and default.")
+def check(path: Path | None, sets: Sequence[str], *, example: bool, **options: object) -> None:
+    r"""Say what a config does, or what is wrong with it, where, and how to mend it.
+
+    \b
+      anongw check --config anongw.toml
+      anongw check --example > anongw.toml
+    """
+    if example:
+        from anongw.config.example import example as text
+
+        click.echo(text())
+        return
+    config = _load(path, (*_as_sets(options), *sets))
+    from anongw import check as checks
+
+    click.echo("\n".join(checks.explain(config)))
+    for warning in checks.warnings(config):
+        click.echo(f"note: {warning}")
+
+
+@main.command()
+@click.argument("name", default="user")
+def passwd(name: str) -> None:
+    """Ask for a password, or read it from standard input, and print the line that goes below [users]."""
+    from anongw.users import hash_password
+
+    if sys.stdin.isatty():
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        password = sys.stdin.readline().removesuffix("\n")
+    try:
+        line = f"{json.dumps(name, ensure_ascii=False)} = {json.dumps(hash_password(password))}"
+        load(None, (f"users.{line}",))
+    except ConfigError as error:
+        _end(error.message, WRONG)
+    except ValueError as error:
+        _end(str(error), WRONG)
+    click.echo(line)
+
+
+def _load(path: Path | None, sets: Sequence[str]) -> Config:
+    from anongw import check as checks
+
+    try:
+        return load(path, sets, also=checks.faults)
+    except ConfigError as error:
+        _end(str(error), WRONG)
+
+
+def _as_sets(options: dict[str, object]) -> list[str]:
+    """The options that have a name of their own, as settings of the config."""
+    keys = {
+        "listen": "listen.addresses",
+        "dns": "resolve.servers",
+        "allow_private": "policy.allow_private",
+        "profile": "scrub.profile",
+        "log_names": "log.names",
+    }
+    return [f"{key}={json.dumps(options[name])}" for name, key in keys.items() if options[name]]
+
+
+def _in_loop(work: Callable[[], Awaitable[T]], config: Config) -> T:
+    """Run the gateway; whatever it fails with becomes one line, which quotes nothing."""
+    import anyio
+
+    from anongw import gateway, log
+
+    log.setup(config.log)
+    try:
+        return anyio.run(work)
+    except Exception as caught:  # noqa: BLE001 (a bug: the text of an exception may name someone)
+        error: BaseException = caught
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        if isinstance(error, gateway.StartError):
+            _end(str(error), FAILED)
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        _end(f"internal error: {type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}", FAILED)
+
+
+def _end(message: str, status: int) -> NoReturn:
+    click.echo("\n".join(f"anongw: {line}" for line in message.splitlines()), err=True)
+    raise SystemExit(status)

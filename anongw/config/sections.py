@@ -1,0 +1,234 @@
+"""The sections of a config, frozen. Each field has its unit, default and reason in the text below it.
+
+`anongw check --example` prints these texts and defaults as a config file (example.py), so they are written
+for the person who edits one; lines set in by four spaces become lines of that file. Tables come last in their
+section, because a TOML table ends the one before it.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from anongw.config.values import AtLeastOne, Bytes, Cidr, Count, PasswordHash, Rule, Seconds
+
+Family = Literal["any", "ipv4", "ipv6", "prefer-ipv4"]
+Profile = Literal["balanced", "strict", "open"]
+Level = Literal["debug", "info", "warning", "error"]
+
+
+class Listen(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where clients come in. Every listener speaks SOCKS5, SOCKS4, SOCKS4a and HTTP."""
+
+    addresses: tuple[str, ...] = ("127.0.0.1:1080",)
+    """"127.0.0.1:1080", "[::1]:1080", "unix:/run/anongw.sock"; port 0 takes a free one. An address that other
+    machines reach needs [users] or `clients`: an open proxy is found and abused within hours."""
+
+    clients: tuple[Cidr, ...] = ()
+    """The only client addresses to serve, such as ["192.168.1.0/24"]; empty: all that reach a listener."""
+
+    backlog: AtLeastOne = 4096
+    """Connections that the kernel holds while we are busy; it cuts this to net.core.somaxconn."""
+
+
+class Resolve(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How names become addresses. The system's own resolver is never asked."""
+
+    servers: tuple[str, ...] = (
+        "https://9.9.9.9/dns-query#dns.quad9.net",
+        "https://1.1.1.1/dns-query#cloudflare-dns.com",
+    )
+    """Each name is asked of one of them, chosen by identity, and of another only when that fails. They are
+    written "https://ADDRESS/dns-query#NAME", "tls://ADDRESS#NAME", "tcp://ADDRESS" or "udp://ADDRESS", where
+    NAME is the one on the certificate; "system" asks the name servers that this machine is set to."""
+
+    family: Family = "any"
+    """"any" races both kinds of address, "ipv4" and "ipv6" know only one, "prefer-ipv4" tries that first."""
+
+    ca_file: str = ""
+    """Certificates that may vouch for a resolver, as a PEM file; empty: the system's, or else certifi's."""
+
+    timeout: Seconds = 5.0
+    """One question to one server, until the next is asked: a dead server must not hold up a page."""
+
+    queries_most: AtLeastOne = 1000
+    """Questions on their way at once; more wait. Bounds what a flood of names costs in memory."""
+
+    cache_entries: Count = 4096
+    """Answers remembered, apart for each identity; 0: none."""
+
+    ttl_most: Seconds = 3600.0
+    """The longest that an answer is believed, whatever its TTL: a wrong one must not stay for a week."""
+
+    negative_most: Seconds = 300.0
+    """The longest that "no such name" is believed. RFC 2308 §5 allows hours; whoever mends a name waits."""
+
+    zones: dict[str, str] = {}
+    """Servers for a suffix, which may be one that no server is asked for otherwise (local, internal, test):
+
+        [resolve.zones]
+        "lab.internal" = "udp://192.168.1.1"
+    """
+
+    hosts: dict[str, tuple[str, ...]] = {}
+    """Fixed addresses, never asked of anybody:
+
+        [resolve.hosts]
+        "printer.lab.internal" = ["192.168.1.7"]
+    """
+
+
+class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where flows may go.
+
+    A rule is "host", "host:port" or "host:port-port", and host is "example.org" (itself and all below),
+    "=example.org" (exactly), "192.0.2.0/24", "[2001:db8::/32]" or "*". `deny` wins over `allow`.
+    """
+
+    allow_private: tuple[Cidr, ...] = ()
+    """Private ranges that clients may reach all the same, such as ["192.168.1.0/24"] in a lab. Loopback,
+    private, link-local, metadata, multicast and reserved addresses are refused otherwise."""
+
+    allow: tuple[Rule, ...] = ()
+    """Only these targets; empty: all but the denied."""
+
+    deny: tuple[Rule, ...] = ()
+    """Never these targets. On a gateway for many, ["*:25"] keeps spam from being sent in its name."""
+
+
+class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What one client, one connection and the whole gateway may use. Durations: "10s", "5m", "2h"."""
+
+    connections: Count = 0
+    """Client connections at once; 0: as many as the limit on open files allows, at two files each."""
+
+    per_client: Count = 0
+    """Of these, for one client address; 0: three quarters, so that one cannot lock out the rest."""
+
+    handshake: Seconds = 10.0
+    """From accept until the client has said what it wants. Tight, because slowloris lives on it."""
+
+    connect: Seconds = 15.0
+    """Until the destination has answered the connect, the name's look-up included."""
+
+    response: Seconds = 600.0
+    """Until an origin begins its answer to a plain HTTP request. Long reports do take minutes."""
+
+    idle: Seconds = 7200.0
+    """A tunnel in which nothing moves. RFC 5382 §5 asks two hours of a NAT; less breaks ssh and push."""
+
+    stall: Seconds = 300.0
+    """A plain HTTP body of which no byte moves, either way."""
+
+    request: Seconds = 75.0
+    """A client's kept HTTP connection between two requests. Browsers drop theirs after 60 to 115 s."""
+
+    whole: Seconds = 0.0
+    """The longest life of a connection, whatever moves; 0: none, because a shell may stay open for days."""
+
+    header_bytes: Bytes = 32768
+    """An HTTP head. Servers refuse more than 8 to 32 KiB anyway."""
+
+    header_lines: AtLeastOne = 100
+    """Header lines of an HTTP head. Apache's limit too; a browser sends about 20."""
+
+    upstream_idle: Seconds = 30.0
+    """A kept connection to an origin between two requests. Below the 60 s at which most origins close."""
+
+    upstream_kept: Count = 256
+    """Kept connections to origins in all."""
+
+    upstream_kept_per_origin: Count = 8
+    """Kept connections to one origin for one identity. Browsers open six."""
+
+    linger: Seconds = 2.0
+    """How long to read what a refused client still sends, so that it sees the answer and no reset."""
+
+    linger_bytes: Bytes = 4 << 20
+    """How much of it to read, at the most."""
+
+    half_closed: Seconds = 10.0
+    """How long a client that has said its last may wait for an answer to begin: it may have left for good,
+    and only what is sent to it can tell."""
+
+    shutdown: Seconds = 30.0
+    """After SIGTERM, how long running transfers may go on."""
+
+    pipe_bytes: Bytes = 64 << 20
+    """Kernel pipe buffers for bulk transfers. Linux gives a user 64 MiB; what finds none is copied."""
+
+    password_queue: AtLeastOne = 64
+    """Passwords waiting to be checked, one at a time, about 50 ms each; a login beyond is refused."""
+
+
+class ScrubRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One rule for header lines of plain HTTP requests, after the profile's own."""
+
+    host: str = "*"
+    """The host it is for, and all below it; "=example.org": exactly; "*": all."""
+
+    drop: tuple[str, ...] = ()
+    """Header names never to send."""
+
+    set: dict[str, str] = {}
+    """Header names and the value to send instead of the client's."""
+
+    keep: tuple[str, ...] = ()
+    """Header names to pass on as the client wrote them."""
+
+
+class Scrub(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What plain HTTP requests may say about their sender. Inside TLS nothing can be scrubbed."""
+
+    profile: Profile = "balanced"
+    """"balanced" looks like a common browser and keeps log-ins working; "strict" also drops cookies, log-ins
+    and the page you came from; "open" passes all but what names you or the proxy."""
+
+    rules: tuple[ScrubRule, ...] = ()
+    """Rules for single headers, for every host or for one:
+
+        [[scrub.rules]]
+        host = "example.org"
+        drop = ["X-Tracking"]
+        set = { "Accept-Language" = "de" }
+        keep = ["X-Requested-With"]
+    """
+
+
+class Log(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is written to standard error."""
+
+    names: bool = False
+    """Whether lines may name destinations, clients and users: a browsing history, so off unless needed."""
+
+    level: Level = "info"
+    """"info" says how the gateway fares; "debug" adds a line for each connection (number, reason, sizes)."""
+
+
+class Identity(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whom a connection belongs to, so that nothing is shared with another's.
+
+    Its user; else, on a listener that other machines reach, its client's address; else the listener.
+    """
+
+    by_destination: bool = False
+    """Whether every destination is an identity of its own too, so that nothing is shared between them."""
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything that can be set. Every key may be left out."""
+
+    listen: Listen = Listen()
+    resolve: Resolve = Resolve()
+    policy: Policy = Policy()
+    limits: Limits = Limits()
+    scrub: Scrub = Scrub()
+    log: Log = Log()
+    identity: Identity = Identity()
+
+    users: dict[str, PasswordHash] = {}
+    """Who may use the gateway, on every listener and in every protocol: names, and the hashes that
+    `anongw passwd` prints. Empty: everybody who reaches a listener.
+
+        [users]
+        alice = "$scrypt$ln=14,r=8,p=1$EXAMPLESALTEXAMPLESALT$EXAMPLEKEYEXAMPLEKEYEXAMPLEKEYEXAMPLEKEYEXA"
+    """

@@ -1,0 +1,257 @@
+"""HTTP clients: requests in absolute form, one after the other, and CONNECT.
+
+Rules: every request proves its user, not the connection (a kept one may carry several). An answer of our own
+is one fixed body and a coarse code: no name, no version, no address, no errno. A request that is meant for us
+and not for an origin gets silence, so that no web page learns by poking the port that a gateway is here; only
+a client that names this machine in `Host` is told that it is wrong.
+"""
+
+import base64
+import binascii
+
+from anongw.errors import Reason, Refused
+from anongw.inbound.session import Session
+from anongw.net.fiber import Delegate
+from anongw.net.linger import linger
+from anongw.web.deliver import Delivery
+from anongw.web.exchange import Handler, Inflow, Request, Response
+from anongw.wire import body, http1
+from anongw.wire.http1 import HeadLimits, Kind, RequestHead
+
+ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+_BODY = b"The request could not be served.\n"
+_CHALLENGE = (b"Proxy-Authenticate", b'Basic realm="proxy", charset="UTF-8"')
+_SWITCHING = 101
+
+# A coarse code for every reason: what the client could do about it, not what we know.
+STATUS: dict[Reason, int] = {
+    Reason.MALFORMED: 400,
+    Reason.TOO_LARGE: 431,
+    Reason.UNSUPPORTED_PROTOCOL: 501,
+    Reason.UNSUPPORTED_COMMAND: 501,
+    Reason.UNSUPPORTED_ADDRESS: 400,
+    Reason.UNSUPPORTED_ENCODING: 501,
+    Reason.EXPECTATION_FAILED: 417,
+    Reason.AUTH_REQUIRED: 407,
+    Reason.AUTH_FAILED: 407,
+    Reason.CLIENT_GONE: 400,
+    Reason.CLIENT_REFUSED: 403,
+    Reason.PROBE: 400,
+    Reason.FORBIDDEN: 403,
+    Reason.PRIVATE_TARGET: 403,
+    Reason.PRIVATE_NAME: 403,
+    Reason.REBINDING: 403,
+    Reason.OWN_LISTENER: 403,
+    Reason.NAME_NOT_FOUND: 502,
+    Reason.RESOLVER_FAILED: 502,
+    Reason.CONNECTION_REFUSED: 502,
+    Reason.HOST_UNREACHABLE: 502,
+    Reason.NETWORK_UNREACHABLE: 502,
+    Reason.CONNECT_TIMEOUT: 504,
+    Reason.TLS_FAILED: 502,
+    Reason.UPSTREAM_CLOSED: 502,
+    Reason.UPSTREAM_MALFORMED: 502,
+    Reason.UPSTREAM_TIMEOUT: 504,
+    Reason.TOO_MANY: 503,
+    Reason.RESOURCES: 503,
+    Reason.HANDSHAKE_TIMEOUT: 408,
+    Reason.IDLE_TIMEOUT: 408,
+    Reason.LIFETIME: 503,
+    Reason.STOPPING: 503,
+    Reason.INTERNAL: 503,
+}
+_PHRASES = {
+    400: b"Bad Request",
+    403: b"Forbidden",
+    407: b"Proxy Authentication Required",
+    408: b"Request Timeout",
+    417: b"Expectation Failed",
+    431: b"Request Header Fields Too Large",
+    501: b"Not Implemented",
+    502: b"Bad Gateway",
+    503: b"Service Unavailable",
+    504: b"Gateway Timeout",
+}
+_CHALLENGED = 407
+
+
+def refusal(reason: Reason, *, told: bool, keep_alive: bool = False) -> bytes:
+    """Our own answer, whole.
+
+    Args:
+        reason: why.
+        told: name the reason too, in a header: only to a local CONNECT client, where no page can read it.
+        keep_alive: the client may ask again on this connection.
+
+    """
+    status = STATUS[reason]
+    headers = [(b"Content-Type", b"text/plain"), (b"Content-Length", b"%d" % len(_BODY))]
+    if status == _CHALLENGED:
+        headers.append(_CHALLENGE)
+    if told:
+        headers.append((b"Anongw-Request-Failed", reason.value.encode("ascii")))
+    headers.append((b"Connection", b"keep-alive" if keep_alive else b"close"))
+    return http1.build_response(status, _PHRASES[status], headers) + _BODY
+
+
+def credentials(head: RequestHead) -> tuple[bytes, bytes] | None:
+    """The name and password for us (RFC 7617), or None.
+
+    Raises:
+        Refused: AUTH_FAILED for another scheme or broken coding, MALFORMED for more than one.
+    """
+    values = [value for name, value in head.headers if name.lower() == b"proxy-authorization"]
+    if not values:
+        return None
+    if len(values) > 1:
+        raise Refused(Reason.MALFORMED, "more than one Proxy-Authorization")
+    scheme, _, coded = values[0].partition(b" ")
+    if scheme.lower() != b"basic":
+        raise Refused(Reason.AUTH_FAILED, "not Basic")
+    try:
+        decoded = base64.b64decode(coded.strip(), validate=True)
+    except binascii.Error:
+        raise Refused(Reason.AUTH_FAILED, "not base64") from None
+    name, _, password = decoded.partition(b":")
+    return name, password
+
+
+class Http:
+    """Serves one HTTP client connection, with `handler` answering plain requests."""
+
+    def __init__(self, session: Session, handler: Handler, delivery: Delivery) -> None:
+        self._session = session
+        self._client = session.client
+        self._handler = handler
+        self._delivery = delivery
+        limits = session.rooms.limits
+        self._head_limits = HeadLimits(limits.header_bytes, limits.header_lines)
+
+    async def serve(self) -> Delegate | None:
+        """Serve requests until one ends the connection or turns it into a tunnel."""
+        while await self._asked():
+            try:
+                head = await self._client.read(http1.request_head(self._client.reader, self._head_limits))
+                if head is None:
+                    return None
+                if not await self._admit(head):
+                    continue
+                if head.method == b"CONNECT":
+                    return await self._connect(head)
+                request, response = await self._ask(head)
+            except Refused as refused:
+                await self._refuse(refused)
+                return None
+            if response.status == _SWITCHING:
+                return await self._switch(response)
+            if not await self._deliver(head, request, response):
+                return None
+        return None
+
+    async def _asked(self) -> bool:
+        """Wait for a request to begin; False if none comes. Nothing is lost if the connection ends here."""
+        session, reader = self._session, self._client.reader
+        fiber = session.fiber
+        if not len(reader):
+            if fiber.engine.stopping:
+                return False
+            fiber.within(session.rooms.limits.request, Reason.IDLE_TIMEOUT)
+            fiber.resting = True
+            try:
+                while not len(reader) and not reader.eof:
+                    await self._client.fill()
+            except Refused:
+                return False
+            fiber.resting = False
+            if not len(reader):
+                return False
+        fiber.within(session.rooms.limits.handshake, Reason.HANDSHAKE_TIMEOUT)
+        session.begin("http")
+        return True
+
+    async def _admit(self, head: RequestHead) -> bool:
+        """Check who asks. False: it was told to say so, and may ask again on this connection."""
+        session = self._session
+        connect = head.method == b"CONNECT"
+        if connect:
+            session.flow.protocol = "connect"
+        try:
+            named = credentials(head)
+            if named is not None:
+                await session.login(*named)
+            else:
+                session.anonymous()
+        except Refused as refused:
+            if (
+                STATUS[refused.reason] != _CHALLENGED
+                or head.framing.kind is not Kind.NONE
+                or not head.keep_alive
+            ):
+                raise
+            session.finish(refused.reason)
+            told = connect and session.local
+            await self._client.send(refusal(refused.reason, told=told, keep_alive=True))
+            return False
+        return True
+
+    async def _connect(self, head: RequestHead) -> Delegate:
+        """RFC 9110 §9.3.6: success is said only once the connection is there."""
+        upstream = await self._session.dial(http1.authority(head.target))
+        await self._client.send(ESTABLISHED)
+        return self._session.tunnel(upstream)
+
+    async def _ask(self, head: RequestHead) -> tuple[Request, Response]:
+        if not head.target[:1].isalpha():
+            raise Refused(Reason.MALFORMED if _names_this_machine(head) else Reason.PROBE)
+        _, target, path = http1.absolute(head.target)
+        self._session.aim(target)
+        inflow = None
+        if head.framing.kind is not Kind.NONE:
+            inflow = Inflow(self._client, body.decoder(head.framing, Reason.MALFORMED))
+        request = Request(
+            method=head.method,
+            target=target,
+            path=path,
+            headers=head.headers,
+            framing=head.framing,
+            body=inflow,
+            minor=head.minor,
+            websocket=bool(head.upgrade),
+            expects_continue=head.expects_continue,
+            flow=self._session.flow,
+        )
+        return request, await self._handler(request, self._session.fiber)
+
+    async def _switch(self, response: Response) -> Delegate:
+        """The origin speaks the websocket protocol from here on: a tunnel."""
+        await self._client.send(http1.build_response(response.status, response.reason, response.headers))
+        return self._session.tunnel(response.upstream)
+
+    async def _deliver(self, head: RequestHead, request: Request, response: Response) -> bool:
+        """Pass the answer on; whether another request may follow."""
+        session, client = self._session, self._client
+        keep_alive = head.keep_alive and not session.fiber.engine.stopping
+        try:
+            kept = await self._delivery(request, response, client, session.fiber, keep_alive=keep_alive)
+        except Refused:
+            # The client has a part of the answer. A reset tells it so; an end would make it look whole.
+            client.reset()
+            raise
+        session.finish(None)
+        if not kept and (len(client.reader) or (request.body is not None and not request.body.complete)):
+            limits = session.rooms.limits
+            await linger(session.fiber, client, seconds=limits.linger, most=limits.linger_bytes)
+        return kept
+
+    async def _refuse(self, refused: Refused) -> None:
+        session = self._session
+        if refused.reason is Reason.PROBE:
+            session.finish(refused.reason)
+            return
+        told = session.local and session.flow.protocol == "connect"
+        await session.refuse(refused, refusal(refused.reason, told=told))
+
+
+def _names_this_machine(head: RequestHead) -> bool:
+    host = next((value for name, value in head.headers if name.lower() == b"host"), b"")
+    return host.lower().partition(b":")[0] == b"localhost"

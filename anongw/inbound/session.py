@@ -1,0 +1,112 @@
+"""What every inbound protocol needs: the client, the facts of its flow, and the rooms behind it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from anongw.address import Endpoint
+from anongw.config import Limits
+from anongw.errors import Reason, Refused
+from anongw.flow import Flow
+from anongw.net.fiber import Fiber
+from anongw.net.linger import linger
+from anongw.net.pipes import Pipes
+from anongw.net.relay import Relay
+from anongw.net.stream import Stream
+from anongw.net.wait import in_task
+from anongw.outbound.dialer import Dialer
+from anongw.route import identify
+from anongw.users import Users
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What all connections share."""
+
+    limits: Limits
+    users: Users | None  # None: everybody may
+    dialer: Dialer
+    pipes: Pipes
+    by_destination: bool
+    finished: Callable[[Flow], None]  # called once with each closed flow
+
+
+@dataclass(slots=True)
+class Session:
+    """One client connection."""
+
+    fiber: Fiber
+    client: Stream
+    flow: Flow
+    rooms: Rooms
+    local: bool  # only this machine's programs reach the listener
+    _sent: int = 0  # what the client's counters said when the flow before this one ended
+    _received: int = 0
+
+    def begin(self, protocol: str) -> None:
+        """The client asks for something: a flow begins, a new one if it asked before."""
+        flow = self.flow
+        if flow.over:
+            self.flow = Flow(listener=flow.listener, client=flow.client, shared=flow.shared)
+        self.flow.protocol = protocol
+
+    def finish(self, reason: Reason | None) -> None:
+        """The flow is over. The first word on why counts; a connection that never asked is no flow."""
+        flow = self.flow
+        if flow.over or not flow.protocol:
+            return
+        flow.over = True
+        flow.reason = reason
+        flow.sent = self.client.received - self._received
+        flow.received = self.client.sent - self._sent
+        self._sent, self._received = self.client.sent, self.client.received
+        self.rooms.finished(flow)
+
+    async def login(self, name: bytes, password: bytes) -> None:
+        """Check who the client is; where nobody needs to be known the name is a mere label.
+
+        Raises:
+            Refused: AUTH_FAILED, or TOO_MANY logins at once.
+        """
+        users = self.rooms.users
+        if users is None or users.remembered(name, password):
+            pass
+        elif not await in_task(users.check, name, password):
+            raise Refused(Reason.AUTH_FAILED)
+        self.label(name)
+
+    def label(self, name: bytes) -> None:
+        """Note in whose name the client asks."""
+        # Any bytes (RFC 1929 §2 sets no coding); with backslashes doubled, distinct bytes stay distinct.
+        self.flow.user = name.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
+
+    def anonymous(self, *, allowed: bool = True) -> None:
+        """The client names nobody, and may not even want to be nobody.
+
+        Raises:
+            Refused: AUTH_REQUIRED where users exist, or the client does not allow it.
+        """
+        if self.rooms.users is not None or not allowed:
+            raise Refused(Reason.AUTH_REQUIRED)
+
+    async def dial(self, target: Endpoint) -> Stream:
+        """Go out to the target, in the flow's name."""
+        self.aim(target)
+        self.fiber.within(self.rooms.limits.connect, Reason.CONNECT_TIMEOUT)
+        return await self.rooms.dialer.dial(target, self.flow, self.fiber)
+
+    def aim(self, target: Endpoint) -> None:
+        """Note where the flow wants to go, which settles its identity."""
+        self.flow.target = target
+        self.flow.identity = identify(self.flow, by_destination=self.rooms.by_destination)
+
+    def tunnel(self, upstream: Stream) -> Relay:
+        return Relay(self.client, upstream, idle=self.rooms.limits.idle, pipes=self.rooms.pipes)
+
+    async def refuse(self, refused: Refused, answer: bytes) -> None:
+        """Answer a client that we refuse, so that it sees the answer and no reset, and end the flow."""
+        self.finish(refused.reason)
+        if refused.reason is Reason.CLIENT_GONE:
+            return
+        self.client.send_now(answer)
+        limits = self.rooms.limits
+        await linger(self.fiber, self.client, seconds=limits.linger, most=limits.linger_bytes)

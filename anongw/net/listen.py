@@ -1,0 +1,174 @@
+"""Listeners: sockets bound from the config's spelling, and the accept loop that survives a flood.
+
+A connection is taken at once and read by the flow itself (no TCP_DEFER_ACCEPT: it would hide silent clients
+in the kernel's queue, outside every limit of ours). Running out of descriptors pauses accepting until the
+next sweep; it never ends the gateway.
+"""
+
+import errno
+import ipaddress
+import os
+import socket
+import stat
+from collections.abc import Callable
+
+from anongw.address import Address
+from anongw.net.engine import Engine
+from anongw.net.wait import READ
+
+# Connections taken from one listener in a turn, so that a flood of them cannot starve those that exist.
+ACCEPTS_A_TURN = 32
+# Seconds of silence before the kernel probes a peer, between probes, and probes before it gives up: a peer
+# that vanished is noticed in about two minutes, long before the idle limit.
+KEEPALIVE_IDLE = 60
+KEEPALIVE_INTERVAL = 15
+KEEPALIVE_PROBES = 4
+# What accept(2) says when the system, not the connection, is short of something.
+_SHORT_OF = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+Accepted = Callable[["Listener", socket.socket, Address | None], None]
+
+
+class Listener:
+    """One bound socket. `name` is its own spelling, with the real port."""
+
+    def __init__(self, engine: Engine, sock: socket.socket, accepted: Accepted) -> None:
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.armed = -1
+        self.closed = False
+        self.owner = self
+        self.starved = 0  # how often the system had no descriptor or memory for a connection
+        self.name = spell(sock)
+        self._engine = engine
+        self._accepted = accepted
+        self._paused = False
+        engine.arm(self, READ)
+        engine.on_sweep.append(self._resume)
+
+    @property
+    def local_only(self) -> bool:
+        """Only this machine's own programs can reach it."""
+        if self.sock.family == socket.AF_UNIX:
+            return True
+        return ipaddress.ip_address(self.sock.getsockname()[0]).is_loopback
+
+    def ready(self, _source: object, _events: int) -> None:
+        for _ in range(ACCEPTS_A_TURN):
+            try:
+                sock, peer = self.sock.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _SHORT_OF:
+                    self._pause()
+                    return
+                continue  # accept(2): errors of a connection that was reset before we took it
+            sock.settimeout(0)
+            self._accepted(self, sock, _address(peer))
+            if self.closed:
+                return
+
+    def close(self) -> None:
+        """Accept no more. What the kernel has queued is reset."""
+        self._engine.on_sweep.remove(self._resume)
+        self._engine.close(self)
+        if self.sock.family == socket.AF_UNIX:
+            _unlink(self.sock.getsockname())
+
+    def _pause(self) -> None:
+        self.starved += 1
+        self._paused = True
+        self._engine.disarm(self, READ)
+
+    def _resume(self, _now: float) -> None:
+        if self._paused:
+            self._paused = False
+            self._engine.arm(self, READ)
+
+
+def bind(spelling: str, backlog: int) -> socket.socket:
+    """A listening, non-blocking socket for `host:port`, `[v6]:port` or `unix:/path`.
+
+    Raises:
+        OSError: it cannot be had; its text is fit for a person.
+    """
+    if spelling.startswith("unix:"):
+        return _bind_unix(spelling.removeprefix("unix:"), backlog)
+    host, _, port = spelling.rpartition(":")
+    address = ipaddress.ip_address(host.strip("[]"))
+    family = socket.AF_INET if isinstance(address, ipaddress.IPv4Address) else socket.AF_INET6
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # `[::]` means IPv6; who wants both writes both. A mapped address would blur the allow-lists.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        tune(sock)  # accepted sockets inherit these
+        sock.bind((str(address), int(port)))
+        sock.listen(backlog)
+        sock.settimeout(0)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def tune(sock: socket.socket) -> None:
+    """What every TCP connection of ours has: no delay for small messages, and probes for vanished peers."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+
+
+def spell(sock: socket.socket) -> str:
+    """A bound socket's address as the config would write it."""
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        return f"unix:{name}"
+    if sock.family == socket.AF_INET6:
+        return f"[{name[0]}]:{name[1]}"
+    return f"{name[0]}:{name[1]}"
+
+
+def _bind_unix(path: str, backlog: int) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_stale(path)
+        sock.bind(path)
+        # Its user's alone: whoever may connect goes out in this user's name.
+        os.chmod(path, stat.S_IRUSR | stat.S_IWUSR)  # noqa: PTH101 - pathlib would only wrap it
+        sock.listen(backlog)
+        sock.settimeout(0)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _remove_stale(path: str) -> None:
+    """Remove a socket file that nobody listens on; leave any other file, and any living gateway's, alone."""
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):  # noqa: PTH116 - as above
+            return
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        if probe.connect_ex(path) == errno.ECONNREFUSED:
+            _unlink(path)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)  # noqa: PTH108 - as above
+    except OSError:
+        return
+
+
+def _address(peer: object) -> Address | None:
+    """The client's address from accept(2); None for a Unix socket, which has none."""
+    if not isinstance(peer, tuple):
+        return None
+    return ipaddress.ip_address(str(peer[0]).partition("%")[0])

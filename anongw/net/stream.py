@@ -1,0 +1,158 @@
+"""One connected socket, as code driven by the engine sees it.
+
+It can un-read (its `reader` holds what came early), never hides a byte from the kernel's view of the
+descriptor, and moves between owners (a flow, the relay, the pool of kept connections) without a system call.
+
+Rules: reads and writes are tried at once and parked only on EAGAIN. Errors of the socket become `Refused`
+with this stream's own `lost` reason here and nowhere else. Only the engine closes the descriptor.
+"""
+
+import fcntl
+import socket
+import struct
+from collections.abc import Generator
+from contextlib import suppress
+from typing import Protocol, TypeVar
+
+from anongw.errors import Reason, Refused
+from anongw.net.wait import READ, WRITE, park
+from anongw.wire.reader import Reader
+
+T = TypeVar("T")
+
+# How much one call takes from the kernel, in bytes. Also the most that a stream holds for a slow reader.
+CHUNK = 64 * 1024
+
+# ioctl(2) SIOCOUTQ: bytes that the peer has not acknowledged yet (tcp(7)).
+_SIOCOUTQ = 0x5411
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER, on, zero seconds
+
+
+class Owner(Protocol):
+    """Whoever a stream's events belong to at the moment."""
+
+    def ready(self, stream: "Stream", events: int) -> None: ...
+
+
+class Keeper(Protocol):
+    """What a stream needs of the engine."""
+
+    buffer: bytearray
+
+    def close(self, stream: "Stream") -> None: ...
+
+
+class Stream:
+    """A non-blocking stream socket that is registered with the engine."""
+
+    __slots__ = ("armed", "closed", "fd", "keeper", "lost", "owner", "reader", "received", "sent", "sock")
+
+    def __init__(self, sock: socket.socket, keeper: Keeper, owner: Owner, lost: Reason) -> None:
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.keeper = keeper
+        self.owner = owner
+        self.lost = lost  # what it means to the flow when this peer goes away
+        self.armed = -1  # events asked of epoll; -1: not registered. The engine's alone
+        self.closed = False
+        self.reader = Reader()
+        self.sent = 0  # bytes, in all
+        self.received = 0
+
+    async def fill(self) -> bool:
+        """Take what has arrived into the reader, waiting if nothing has; False once the peer said its last.
+
+        Raises:
+            Refused: with `lost`, if the connection broke.
+        """
+        while (count := self._receive()) is None:
+            await park((self, READ))
+        return count > 0
+
+    def fill_now(self) -> bool | None:
+        """Like `fill` without waiting; None if nothing has arrived."""
+        count = self._receive()
+        return None if count is None else count > 0
+
+    async def read(self, codec: Generator[None, None, T]) -> T:
+        """Drive a codec over the reader, feeding it from the socket.
+
+        Raises:
+            Refused: from the codec; with `lost`, if the peer ended before the codec had all it needs.
+        """
+        try:
+            while True:
+                next(codec)
+                await self.fill()
+        except StopIteration as done:
+            value: T = done.value
+            return value
+        except EOFError as short:
+            raise Refused(self.lost, str(short)) from None
+
+    async def send(self, data: bytes) -> None:
+        """Send all of it, waiting while the peer does not take it.
+
+        Raises:
+            Refused: with `lost`, if the connection broke.
+        """
+        count = self._send(data)
+        if count == len(data):
+            return
+        rest = memoryview(data)[count:]
+        while rest:
+            await park((self, WRITE))
+            rest = rest[self._send(rest) :]
+
+    def send_now(self, data: bytes) -> None:
+        """Last words: send what the kernel takes at once and forget the rest. Never waits, never raises."""
+        with suppress(OSError):
+            self.sent += self.sock.send(data)
+
+    def send_eof(self) -> None:
+        """Say our last; the peer may go on. Harmless on a connection that is gone."""
+        with suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
+
+    def unsent(self) -> int:
+        """Bytes that the peer has not acknowledged; 0 where the kernel cannot say."""
+        try:
+            answer = fcntl.ioctl(self.fd, _SIOCOUTQ, b"\0\0\0\0")
+        except OSError:
+            return 0
+        count: int = struct.unpack("i", answer)[0]
+        return count
+
+    def close(self) -> None:
+        self.keeper.close(self)
+
+    def reset(self) -> None:
+        """Close so that the peer sees a reset: what it got is not all there was."""
+        with suppress(OSError):
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self.keeper.close(self)
+
+    def _receive(self) -> int | None:
+        buffer = self.keeper.buffer
+        try:
+            count = self.sock.recv_into(buffer, CHUNK)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise Refused(self.lost, type(error).__name__) from None
+        if count:
+            self.received += count
+            self.reader.feed(memoryview(buffer)[:count])
+        else:
+            self.reader.feed_eof()
+        return count
+
+    def _send(self, data: bytes | memoryview) -> int:
+        try:
+            count = self.sock.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise Refused(self.lost, type(error).__name__) from None
+        self.sent += count
+        return count

@@ -1,0 +1,73 @@
+"""The direct way out: policy, then the name if it is one, then policy again on what it came to, then connect.
+
+Every connection for a client is made here, so no way around policy exists. A name is looked up once, and the
+connection goes to an address that was judged (DNS rebinding, anonymity rule: resolve once, check, connect).
+"""
+
+import ipaddress
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from anongw.address import Address, Endpoint
+from anongw.errors import Reason, Refused
+from anongw.flow import Flow
+from anongw.net.connect import connect
+from anongw.net.fiber import Fiber
+from anongw.net.stream import Stream
+from anongw.net.wait import in_task
+from anongw.policy import Policy
+
+
+class Lookup(Protocol):
+    """What the way out needs of `resolve/`."""
+
+    def cached(self, name: str, identity: str) -> Sequence[Address] | None: ...
+
+    @property
+    def addresses(self) -> Callable[[str, str], Awaitable[Sequence[Address]]]: ...
+
+
+class Direct:
+    """A Dialer that goes out from this machine: every destination sees its address."""
+
+    def __init__(self, policy: Policy, lookup: Lookup) -> None:
+        self._policy = policy
+        self._lookup = lookup
+
+    async def dial(self, target: Endpoint, flow: Flow, fiber: Fiber) -> Stream:
+        """Connect to the target. The caller bounds it with `fiber.within`.
+
+        Raises:
+            Refused: by policy, by the resolver, or because nobody answered.
+        """
+        self._policy.judge(target, resolved_here=True)
+        if isinstance(target.host, str):
+            addresses = await self._resolve(target.host, target.port, flow.identity)
+        else:
+            addresses = [target.host]
+        stream = await connect(fiber, addresses, target.port)
+        self._refuse_own_machine(stream)
+        return stream
+
+    async def _resolve(self, name: str, port: int, identity: str) -> Sequence[Address]:
+        found = self._lookup.cached(name, identity)
+        if found is None:
+            found = await in_task(self._lookup.addresses, name, identity)
+        allowed = []
+        refusal = Refused(Reason.NAME_NOT_FOUND)
+        for address in found:
+            try:
+                self._policy.judge_address(address, port, name)
+            except Refused as refused:
+                refusal = refused
+            else:
+                allowed.append(address)
+        if not allowed:
+            raise refusal
+        return allowed
+
+    def _refuse_own_machine(self, stream: Stream) -> None:
+        """A public address of this very machine is as private as its loopback: the firewall thinks so too."""
+        there = stream.sock.getpeername()[0]
+        if there == stream.sock.getsockname()[0] and not self._policy.may_use(ipaddress.ip_address(there)):
+            raise Refused(Reason.OWN_LISTENER)

@@ -1,0 +1,214 @@
+"""May this flow go there? Pure decisions on names and addresses; nothing here looks anything up.
+
+Rules: only an address that every other machine could reach as well is a fit target, unless `allow_private`
+names it. An address that carries another inside (IPv4-mapped, NAT64, ISATAP) is judged by both. What is not
+known to be public is private: IPv6 outside 2000::/3 and the dead tunnels 6to4 and Teredo are never needed.
+
+The tables are our own, because what `ipaddress.is_global` says differs between versions of Python. Sources:
+IANA's IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890), of which the test holds a copy.
+"""
+
+import ipaddress
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator
+
+from anongw import config
+from anongw.address import Address, Endpoint, unwrap
+from anongw.config import Network, Rule
+from anongw.errors import Reason, Refused
+
+_PRIVATE_V4 = (
+    "0.0.0.0/8",  # this network (RFC 791); Linux takes it for loopback
+    "10.0.0.0/8",  # private use (RFC 1918)
+    "100.64.0.0/10",  # shared address space, CGNAT (RFC 6598); Alibaba's metadata
+    "127.0.0.0/8",  # loopback (RFC 1122)
+    "168.63.129.16/32",  # Azure's host agent: a public number that only leads to the machine's own host
+    "169.254.0.0/16",  # link-local (RFC 3927); 169.254.169.254 is the metadata of most clouds
+    "172.16.0.0/12",  # private use (RFC 1918)
+    "192.0.0.0/24",  # protocol assignments (RFC 6890): PCP, DS-Lite; Oracle's metadata
+    "192.0.2.0/24",  # documentation (RFC 5737)
+    "192.88.99.0/24",  # 6to4 relays, deprecated (RFC 7526)
+    "192.168.0.0/16",  # private use (RFC 1918)
+    "198.18.0.0/15",  # benchmarking (RFC 2544)
+    "198.51.100.0/24",  # documentation (RFC 5737)
+    "203.0.113.0/24",  # documentation (RFC 5737)
+    "224.0.0.0/4",  # multicast (RFC 1112)
+    "240.0.0.0/4",  # reserved (RFC 1112), and the limited broadcast (RFC 919)
+)
+_PRIVATE_V6 = (
+    "::/3",  # loopback, unspecified, mapped, compatible, NAT64, discard: no global unicast (RFC 4291 §2.4)
+    "2001::/23",  # protocol assignments (RFC 2928): Teredo, ORCHID, benchmarking
+    "2001:db8::/32",  # documentation (RFC 3849)
+    "2002::/16",  # 6to4 (RFC 3056): carries an IPv4 address, and its relays are gone (RFC 7526)
+    "3fff::/20",  # documentation (RFC 9637)
+    "4000::/2",  # not assigned; SRv6 SIDs 5f00::/16 (RFC 9602)
+    "8000::/1",  # not assigned; unique local fc00::/7, fe80::/10, site-local fec0::/10, multicast ff00::/8
+)
+
+# Names that mean something on this machine or in this house only. With a chain they would be asked of a
+# stranger, or worse, mean something in the stranger's house.
+_PRIVATE_NAMES = frozenset(
+    {
+        "localhost",  # RFC 6761 §6.3
+        "localdomain",  # what many systems add to localhost
+        "local",  # mDNS, RFC 6762
+        "internal",  # reserved for private use by ICANN, 2024; metadata.google.internal
+        "home.arpa",  # RFC 8375
+        *("intranet", "private", "corp", "home", "lan"),  # RFC 6762, appendix G
+    }
+)
+# ISATAP (RFC 5214 §6.1): an interface identifier 0000:5efe or 0200:5efe, then an IPv4 address.
+_ISATAP = (0x00005EFE, 0x02005EFE)
+
+
+def _bounds(texts: Iterable[str]) -> list[int]:
+    """Where ranges begin and end, in turn: a number with an odd count of bounds below it lies within one."""
+    networks = sorted(ipaddress.ip_network(text) for text in texts)
+    return [bound for one in networks for bound in (int(one[0]), int(one[-1]) + 1)]
+
+
+_BOUNDS_V4 = _bounds(_PRIVATE_V4)
+_BOUNDS_V6 = _bounds(_PRIVATE_V6)
+
+
+def is_public(address: Address) -> bool:
+    """Whether the whole Internet knows this address by this number."""
+    address = unwrap(address)
+    number = int(address)
+    if isinstance(address, ipaddress.IPv4Address):
+        return not bisect_right(_BOUNDS_V4, number) & 1
+    if (number >> 32) & 0xFFFFFFFF in _ISATAP and bisect_right(_BOUNDS_V4, number & 0xFFFFFFFF) & 1:
+        return False
+    return not bisect_right(_BOUNDS_V6, number) & 1
+
+
+class Policy:
+    """The rules of one config.
+
+    `own` holds the endpoints of the gateway's own listeners and may be filled after they are bound. `zones`
+    and `hosts` are the names that the config itself can resolve, and that are therefore no secret.
+    """
+
+    def __init__(
+        self,
+        settings: config.Policy,
+        own: Collection[Endpoint] = (),
+        *,
+        zones: Collection[str] = (),
+        hosts: Collection[str] = (),
+    ) -> None:
+        self._own = own
+        self._exempt = tuple(one.network for one in settings.allow_private)
+        self._deny = _Rules(settings.deny) if settings.deny else None
+        self._allow = _Rules(settings.allow) if settings.allow else None
+        self._zones = frozenset(zones)
+        self._hosts = frozenset(hosts)
+
+    def judge(self, target: Endpoint, *, resolved_here: bool = False) -> None:
+        """Judge what a client asked for, before anything is looked up or dialled.
+
+        An allow rule about addresses can only speak for a name if the name is resolved here and each address
+        goes through `judge_address`; whoever does so says `resolved_here`.
+
+        Raises:
+            Refused: PRIVATE_NAME or FORBIDDEN for a name; for an address as `judge_address` does.
+        """
+        name, port = target.host, target.port
+        if not isinstance(name, str):
+            self.judge_address(name, port, None)
+            return
+        if self._is_private_name(name):
+            raise Refused(Reason.PRIVATE_NAME, name)
+        if self._deny and self._deny.match(name, (), port):
+            raise Refused(Reason.FORBIDDEN, name)
+        undecided = resolved_here and self._allow and self._allow.has_networks
+        if self._allow and not undecided and not self._allow.match(name, (), port):
+            raise Refused(Reason.FORBIDDEN, name)
+
+    def judge_address(self, address: Address, port: int, name: str | None) -> None:
+        """Judge an address about to be dialled; `name` is the one that it was found under, if any.
+
+        Raises:
+            Refused: OWN_LISTENER; PRIVATE_TARGET, or REBINDING where a name led there; FORBIDDEN.
+        """
+        plain = unwrap(address)
+        if self._own and self._is_own(plain, port):
+            raise Refused(Reason.OWN_LISTENER, str(address))
+        if not self.may_use(address):
+            raise Refused(Reason.REBINDING if name else Reason.PRIVATE_TARGET, str(address))
+        if self._deny and self._deny.match(name, (address, plain), port):
+            raise Refused(Reason.FORBIDDEN, str(address))
+        if self._allow and not self._allow.match(name, (address, plain), port):
+            raise Refused(Reason.FORBIDDEN, str(address))
+
+    def may_use(self, address: Address) -> bool:
+        """Whether an address is public, or private and named by `allow_private`."""
+        return is_public(address) or self.is_exempt(address)
+
+    def is_exempt(self, address: Address) -> bool:
+        """Whether `allow_private` names an address."""
+        plain = unwrap(address)
+        return any(address in network or plain in network for network in self._exempt)
+
+    def _is_own(self, address: Address, port: int) -> bool:
+        if port not in {one.port for one in self._own}:
+            return False
+        hosts = {one.host for one in self._own if one.port == port}
+        # A listener on every address is met on loopback too, and Linux takes 0.0.0.0 and :: for loopback.
+        if any(not isinstance(host, str) and host.is_unspecified for host in hosts):
+            return address.is_loopback or address.is_unspecified
+        return address in hosts or (address.is_unspecified and any(_is_loopback(host) for host in hosts))
+
+    def _is_private_name(self, name: str) -> bool:
+        if name in self._hosts or not self._zones.isdisjoint(_suffixes(name)):
+            return False
+        # A name of one label means whatever is in the house: the root has no addresses (RFC 7085).
+        return "." not in name or not _PRIVATE_NAMES.isdisjoint(_suffixes(name))
+
+
+class _Rules:
+    """Rules by what they look at, so that a long list of names costs no more than a short one."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._names: dict[str, list[Rule]] = {}
+        self._networks: list[tuple[Network, range]] = []
+        self._all: list[range] = []
+        for rule in rules:
+            if rule.network is not None:
+                self._networks.append((rule.network, rule.ports))
+            elif rule.name:
+                self._names.setdefault(rule.name, []).append(rule)
+            else:
+                self._all.append(rule.ports)
+
+    @property
+    def has_networks(self) -> bool:
+        return bool(self._networks)
+
+    def match(self, name: str | None, addresses: Collection[Address], port: int) -> bool:
+        """Whether any rule is about this name or one of these addresses, at this port."""
+        if any(port in ports for ports in self._all):
+            return True
+        if name and self._names and self._match_name(name, port):
+            return True
+        return any(
+            port in ports and address in network for network, ports in self._networks for address in addresses
+        )
+
+    def _match_name(self, name: str, port: int) -> bool:
+        return any(
+            port in rule.ports and (suffix == name or not rule.exact)
+            for suffix in _suffixes(name)
+            for rule in self._names.get(suffix, ())
+        )
+
+
+def _suffixes(name: str) -> Iterator[str]:
+    """`a.b.c`, `b.c`, `c`."""
+    while name:
+        yield name
+        name = name.partition(".")[2]
+
+
+def _is_loopback(host: str | Address) -> bool:
+    return not isinstance(host, str) and host.is_loopback

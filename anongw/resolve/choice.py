@@ -1,0 +1,69 @@
+"""Which of several resolvers is asked, and which one after it.
+
+A name is asked of one server; of another only when that one fails. Which one comes first is drawn for each
+identity by a keyed hash with a key of this process: no server sees all identities, and no server sees a name
+only because another was asked for it too.
+"""
+
+import hashlib
+from collections.abc import Callable
+
+from anyio.abc import TaskGroup
+
+from anongw.errors import Reason, Refused
+from anongw.resolve.server import Server
+from anongw.resolve.upstream import Upstream, Way
+from anongw.wire import dns
+
+
+class Choice:
+    """Resolvers that may answer the same question. `servers` is called for each, and may change its mind.
+
+    `key` draws the order for each identity; None keeps the order of `servers`.
+    """
+
+    def __init__(
+        self, servers: Callable[[], tuple[Server, ...]], key: bytes | None, way: Way, tasks: TaskGroup
+    ) -> None:
+        self._servers = servers
+        self._key = key
+        self._way = way
+        self._tasks = tasks
+        self._upstreams: dict[Server, Upstream] = {}
+
+    async def ask(self, question: dns.Question, identity: str) -> dns.Answer:
+        """The answer of the first server that has one.
+
+        Raises:
+            Refused: RESOLVER_FAILED, with what the last of them said.
+        """
+        failure = ""
+        for upstream in self._order(identity):
+            try:
+                return await upstream.ask(question)
+            except Refused as refused:
+                failure = f"{refused.reason.value}: {refused.detail}"
+        raise Refused(Reason.RESOLVER_FAILED, failure)
+
+    def _order(self, identity: str) -> list[Upstream]:
+        servers = self._servers()
+        if servers != tuple(self._upstreams):
+            self._replace(servers)
+        upstreams = list(self._upstreams.values())
+        if self._key is not None:
+            upstreams.sort(key=lambda upstream: self._rank(upstream.server, identity))
+        # Those that failed a moment ago come last, and are asked all the same when there is no other.
+        upstreams.sort(key=lambda upstream: upstream.resting)
+        return upstreams
+
+    def _rank(self, server: Server, identity: str) -> bytes:
+        text = f"{server.scheme.value} {server.address} {server.port} {identity}"
+        return hashlib.blake2b(text.encode(), key=self._key or b"").digest()
+
+    def _replace(self, servers: tuple[Server, ...]) -> None:
+        known = self._upstreams
+        self._upstreams = {
+            server: known.get(server) or Upstream(server, self._way, self._tasks) for server in servers
+        }
+        for server in known.keys() - self._upstreams.keys():
+            known[server].close()

@@ -1,0 +1,30 @@
+"""Which names are nobody's business but this network's. Pure functions over canonical names."""
+
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+V = TypeVar("V")
+
+# These mean something on this machine or network only, or nothing at all: RFC 6761 (localhost, invalid,
+# test), RFC 6762 (local), RFC 7686 (onion), RFC 8375 (home.arpa), RFC 9476 (alt), ICANN 2024 (internal).
+# To ask a resolver would tell it what this network is like, and answer nothing.
+PRIVATE_SUFFIXES = frozenset(
+    {"localhost", "local", "internal", "onion", "home.arpa", "invalid", "alt", "test"}
+)
+
+
+def suffixes(name: str) -> Iterator[str]:
+    """The name itself, then what follows each of its dots: the longest first."""
+    labels = name.split(".")
+    for start in range(len(labels)):
+        yield ".".join(labels[start:])
+
+
+def is_private(name: str) -> bool:
+    """Never to be asked of a public resolver. A name without a dot is local by its nature too."""
+    return "." not in name or any(suffix in PRIVATE_SUFFIXES for suffix in suffixes(name))
+
+
+def longest(name: str, zones: Mapping[str, V]) -> V | None:
+    """What the longest suffix of `name` in `zones` leads to."""
+    return next((zones[suffix] for suffix in suffixes(name) if suffix in zones), None)

@@ -1,0 +1,88 @@
+"""One plain HTTP request and its answer, as values, and the shape of whoever handles them.
+
+A Handler takes a Request and returns a Response; it may wrap another one (clean wraps forward). Bodies are
+not in these values but on streams: an `Inflow` is read piece by piece, so that a body of any size passes in
+constant memory, as fast as the slower side takes it.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from anongw.address import Endpoint
+from anongw.errors import Refused
+from anongw.flow import Flow
+from anongw.net.fiber import Fiber
+from anongw.net.stream import CHUNK, Stream
+from anongw.net.wait import Side
+from anongw.wire.body import Body
+from anongw.wire.http1 import Framing, Headers
+
+
+class Inflow:
+    """A message's body, arriving on a stream."""
+
+    __slots__ = ("_body", "stream")
+
+    def __init__(self, stream: Stream, body: Body) -> None:
+        self.stream = stream
+        self._body = body
+
+    @property
+    def complete(self) -> bool:
+        """All of it has been read."""
+        return self._body.done
+
+    def take(self) -> bytes:
+        """What is here already, without waiting; b"" if nothing is, or nothing is left."""
+        if self._body.done:
+            return b""
+        try:
+            return self._body.decode(self.stream.reader, CHUNK)
+        except EOFError as short:
+            raise Refused(self.stream.lost, str(short)) from None
+
+    async def read(self) -> bytes:
+        """The next piece; b"" at the end.
+
+        Raises:
+            Refused: the body is malformed; with the stream's `lost`, if it broke off.
+        """
+        while not (piece := self.take()) and not self._body.done:
+            await self.stream.fill()
+        return piece
+
+
+@dataclass(slots=True)
+class Request:
+    """What a client asks of an origin."""
+
+    method: bytes
+    target: Endpoint
+    path: bytes  # origin-form: path and query
+    headers: Headers
+    framing: Framing
+    body: Inflow | None  # None: there is none
+    minor: int  # the client speaks HTTP/1.0 or HTTP/1.1
+    websocket: bool
+    expects_continue: bool
+    flow: Flow
+
+
+@dataclass(slots=True)
+class Response:
+    """What the origin answered, with the streams that the rest of the exchange runs on."""
+
+    status: int
+    reason: bytes
+    headers: Headers
+    framing: Framing
+    body: Inflow | None
+    upstream: Stream
+    keep_alive: bool  # the origin will take another request on this connection
+    upload: Side | None  # the rest of the request's body, still on its way
+
+
+class Handler(Protocol):
+    """Answers a request, itself or with the help of the next one."""
+
+    async def __call__(self, request: Request, fiber: Fiber) -> Response: ...

@@ -1,0 +1,91 @@
+"""Kept connections to origins, apart for each identity.
+
+Rules: the key holds the identity, so that no origin can link two of them by a connection. A connection that
+says or ends anything while nobody waits for it is dropped: unread bytes would be taken for the answer to the
+next request. Bounded in number, per origin and in all, and in time.
+"""
+
+from collections import OrderedDict
+
+from anongw.address import Endpoint
+from anongw.config import Limits
+from anongw.net.engine import Engine
+from anongw.net.fiber import Fiber
+from anongw.net.stream import Stream
+from anongw.net.wait import READ
+
+Key = tuple[str, Endpoint]
+
+
+class Pool:
+    """Idle upstream connections; the owner of each while it is kept."""
+
+    def __init__(self, engine: Engine, limits: Limits) -> None:
+        self._engine = engine
+        self._limits = limits
+        self._kept: dict[Key, list[Stream]] = {}
+        # Oldest first: which key each stream is kept under, and until when (seconds, engine's clock).
+        self._order: OrderedDict[Stream, tuple[Key, float]] = OrderedDict()
+        engine.on_sweep.append(self._expire)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def take(self, key: Key, fiber: Fiber) -> Stream | None:
+        """The most lately used connection of this identity to this origin, if any; it is the flow's now."""
+        streams = self._kept.get(key)
+        while streams:
+            stream = streams[-1]
+            self._remove(stream)
+            if _silent(stream):
+                fiber.take(stream)
+                return stream
+            stream.close()
+        return None
+
+    def keep(self, key: Key, stream: Stream, fiber: Fiber) -> None:
+        """Keep a connection on which one exchange is over and nothing else was said."""
+        fiber.give_up(stream)
+        streams = self._kept.setdefault(key, [])
+        if len(streams) >= self._limits.upstream_kept_per_origin or not _silent(stream):
+            if not streams:
+                del self._kept[key]
+            stream.close()
+            return
+        streams.append(stream)
+        self._order[stream] = (key, self._engine.now + self._limits.upstream_idle)
+        stream.owner = self
+        self._engine.watch(stream, READ)
+        if len(self._order) > self._limits.upstream_kept:
+            self._drop(next(iter(self._order)))
+
+    def ready(self, stream: Stream, _events: int) -> None:
+        """Whatever happens to a kept connection ends its being kept."""
+        self._drop(stream)
+
+    def close(self) -> None:
+        for stream in list(self._order):
+            self._drop(stream)
+
+    def _expire(self, now: float) -> None:
+        while self._order:
+            stream, (_, until) = next(iter(self._order.items()))
+            if until > now:
+                return
+            self._drop(stream)
+
+    def _drop(self, stream: Stream) -> None:
+        self._remove(stream)
+        stream.close()
+
+    def _remove(self, stream: Stream) -> None:
+        key, _ = self._order.pop(stream)
+        streams = self._kept[key]
+        streams.remove(stream)
+        if not streams:
+            del self._kept[key]
+
+
+def _silent(stream: Stream) -> bool:
+    """Nothing has been read and not used; what the kernel still holds shows on the next read or write."""
+    return not len(stream.reader) and not stream.reader.eof

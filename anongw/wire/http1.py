@@ -1,0 +1,386 @@
+"""HTTP/1 heads: bytes in, values out, and back (RFC 9112).
+
+Strategy: find the empty line ourselves, limits first; give exactly that head to httptools, which is strict
+about everything inside a line; then check what httptools lets pass, and decide the framing of the body here.
+`body.py` reads the body. One parser, one framing: nothing that two programs could read in two ways gets
+past this file, and what it returns is re-built by us and never copied.
+
+Rules: requests are refused with the reason that tells the client what was wrong; whatever is wrong with a
+response is UPSTREAM_MALFORMED; nothing is mended, with two exceptions that are named where they stand.
+"""
+
+import enum
+import re
+from collections.abc import Generator
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+from typing import NamedTuple
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, HttpResponseParser
+
+from anongw.address import Address, Endpoint, parse_host, parse_port
+from anongw.errors import Reason, Refused
+from anongw.wire.reader import Reader
+
+Headers = list[tuple[bytes, bytes]]  # order and case as the peer wrote them; values without outer blanks
+
+# What a client may ask an origin for: RFC 9110, PATCH, WebDAV and its kin, QUERY. Not TRACE: it reflects the
+# request, cookies and whatever a hop added, to a page that may not see them (RFC 9110 §9.3.8).
+METHODS = frozenset(
+    (
+        b"GET HEAD POST PUT DELETE CONNECT OPTIONS PATCH QUERY SEARCH REPORT PROPFIND PROPPATCH MKCOL COPY "
+        b"MOVE LOCK UNLOCK ACL MKCALENDAR MKACTIVITY CHECKOUT MERGE"
+    ).split()
+)
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_HEAD_END = b"\r\n\r\n"
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+_MINORS = {b"HTTP/1.1": 1, b"HTTP/1.0": 0}
+_OTHER_VERSION = re.compile(rb"(?:HTTP|RTSP|ICE)/[0-9]\.[0-9]")
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# Visible ASCII; a fragment never belongs in a request (RFC 9112 §3.2).
+_TARGET = re.compile(rb'[!"$-~]+')
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t -~\x80-\xff]*))?")
+_HOST = re.compile(rb"(?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+# 15 digits are just under a petabyte: room for every body, and exact in every language on the way.
+_LENGTH = re.compile(rb"[0-9]{1,15}")
+_ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)")
+_AUTHORITY = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[^][:@]+)(?::([0-9]*))?")
+
+_OURS = frozenset(
+    (
+        b"connection",
+        b"content-length",
+        b"expect",
+        b"host",
+        b"proxy-connection",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+_Fields = dict[bytes, list[bytes]]  # lower-case name -> values, of the names in _OURS only
+_SUCCESS = range(200, 300)
+_INTERIM = range(100, 200)
+_BODILESS = (204, 304)
+
+
+class Kind(enum.Enum):
+    """How the end of a body is known (RFC 9112 §6.3)."""
+
+    NONE = "none"  # there is no body
+    LENGTH = "length"  # after so many bytes
+    CHUNKED = "chunked"  # after the last chunk
+    CLOSE = "close"  # when the peer closes: responses only
+
+
+class Framing(NamedTuple):
+    kind: Kind
+    length: int = 0  # bytes, for LENGTH
+
+
+NO_BODY = Framing(Kind.NONE)
+_CHUNKED = Framing(Kind.CHUNKED)
+_TO_CLOSE = Framing(Kind.CLOSE)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadLimits:
+    size: int  # bytes of a whole head, its empty line included
+    lines: int  # header lines, the first line not counted
+
+
+@dataclass(slots=True)
+class RequestHead:
+    method: bytes
+    target: bytes  # visible ASCII without `#`; its form is for `authority` and `absolute` to judge
+    minor: int  # HTTP/1.0 or HTTP/1.1
+    headers: Headers
+    framing: Framing
+    keep_alive: bool
+    expects_continue: bool
+    upgrade: bytes  # b"websocket" for a well-formed websocket upgrade, else b""
+
+
+@dataclass(slots=True)
+class ResponseHead:
+    status: int
+    reason: bytes
+    minor: int
+    headers: Headers
+    framing: Framing
+    keep_alive: bool
+
+
+def request_head(reader: Reader, limits: HeadLimits) -> Generator[None, None, RequestHead | None]:
+    """Read a request's head; None if the client closed before its first byte.
+
+    Raises:
+        Refused: MALFORMED, TOO_LARGE, UNSUPPORTED_PROTOCOL, UNSUPPORTED_COMMAND, UNSUPPORTED_ENCODING or
+            EXPECTATION_FAILED.
+        EOFError: the client closed in the middle.
+    """
+    head = yield from _cut(reader, limits)
+    if not head:
+        return None
+    # RFC 9112 §2.2: "SHOULD ignore at least one empty line (CRLF) received prior to the request-line". Old
+    # clients end a body with one. One it is: a second makes the head empty, and that is malformed.
+    head = head.removeprefix(b"\r\n")
+    method, target, minor = _request_line(head[: head.find(b"\r\n")])
+    headers, fields = _validated(head, limits.lines, response=False)
+    if b"host" in fields:
+        # RFC 9112 §3.2: 400 to "any request message that contains more than one Host header field line or
+        # a Host header field with an invalid field value".
+        if len(fields[b"host"]) != 1 or not _HOST.fullmatch(fields[b"host"][0]):
+            raise Refused(Reason.MALFORMED, "Host")
+    elif minor:
+        raise Refused(Reason.MALFORMED, "no Host")
+    framing = NO_BODY
+    if b"transfer-encoding" in fields or b"content-length" in fields:
+        framing = _request_framing(fields, method, minor)
+    options = _options(fields)
+    return RequestHead(
+        method,
+        target,
+        minor,
+        headers,
+        framing,
+        _persists(minor, options),
+        b"expect" in fields and _expects_continue(fields[b"expect"], minor, framing),
+        _websocket(fields, options, method, minor, framing) if b"upgrade" in fields else b"",
+    )
+
+
+def response_head(reader: Reader, limits: HeadLimits, method: bytes) -> Generator[None, None, ResponseHead]:
+    """Read a response's head; `method` is that of its request. An interim (1xx) one is returned as any other.
+
+    Raises:
+        Refused: UPSTREAM_MALFORMED, also where the head is over its limit.
+        EOFError: the origin closed before the end of the head.
+    """
+    try:
+        head = yield from _cut(reader, limits)
+        if not head:
+            raise EOFError("closed without an answer")
+        minor, status, reason = _status_line(head[: head.find(b"\r\n")])
+        headers, fields = _validated(head, limits.lines, response=True)
+        framing = _response_framing(fields, method, minor, status)
+    except Refused as refused:
+        raise Refused(Reason.UPSTREAM_MALFORMED, refused.detail) from None
+    keep_alive = framing.kind is not Kind.CLOSE and _persists(minor, _options(fields))
+    return ResponseHead(status, reason, minor, headers, framing, keep_alive)
+
+
+def build_request(method: bytes, target: bytes, headers: Headers) -> bytes:
+    return _built(b"%b %b HTTP/1.1" % (method, target), headers)
+
+
+def build_response(status: int, reason: bytes, headers: Headers) -> bytes:
+    return _built(b"HTTP/1.1 %d %b" % (status, reason), headers)
+
+
+def authority(target: bytes) -> Endpoint:
+    """The target of a CONNECT: a host and a port, both said (RFC 9112 §3.2.3).
+
+    Raises:
+        Refused: MALFORMED.
+    """
+    host, port = _host_and_port(target)
+    if not port:
+        raise Refused(Reason.MALFORMED, "CONNECT without a port")
+    return Endpoint(host, parse_port(port))
+
+
+def absolute(target: bytes) -> tuple[str, Endpoint, bytes]:
+    """The scheme, the host and the origin-form of an absolute-form target (RFC 9112 §3.2.2).
+
+    Raises:
+        Refused: UNSUPPORTED_PROTOCOL for a scheme other than `http`, MALFORMED for every other form.
+    """
+    parts = _ABSOLUTE.fullmatch(target)
+    if not parts:
+        raise Refused(Reason.MALFORMED, "not an absolute URI")
+    scheme = parts[1].decode("ascii").lower()
+    if scheme != "http":
+        raise Refused(Reason.UNSUPPORTED_PROTOCOL, "a scheme other than http")
+    host, port = _host_and_port(parts[2])
+    # RFC 3986 §3.2.3: an empty port is the default one.
+    endpoint = Endpoint(host, parse_port(port) if port else DEFAULT_PORTS[scheme])
+    origin_form = parts[3]
+    # RFC 9112 §3.2.1: "If the target URI's path component is empty, the client MUST send "/"".
+    return scheme, endpoint, origin_form if origin_form.startswith(b"/") else b"/" + origin_form
+
+
+def host_header(endpoint: Endpoint, scheme: str) -> bytes:
+    """The value of `Host`: an IPv6 address in brackets, the port unless it is the scheme's own."""
+    if endpoint.port != DEFAULT_PORTS.get(scheme):
+        return str(endpoint).encode("ascii")
+    host = endpoint.host
+    return (f"[{host}]" if isinstance(host, IPv6Address) else str(host)).encode("ascii")
+
+
+class _Collector:
+    """What httptools reports of one head."""
+
+    __slots__ = ("complete", "headers")
+
+    def __init__(self) -> None:
+        self.headers: Headers = []
+        self.complete = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # httptools has cut the blanks in front, but not those behind; it lets no other white space in.
+        self.headers.append((name, value.rstrip()))
+
+    def on_headers_complete(self) -> None:
+        self.complete = True
+
+
+def _cut(reader: Reader, limits: HeadLimits) -> Generator[None, None, bytes]:
+    """Take one head, up to and with its empty line; b"" if the peer closed before its first byte."""
+    seen = 0
+    while (found := reader.find(_HEAD_END, seen)) < 0 and len(reader) < limits.size:
+        # A peer that ends its lines with LF alone would have us wait for an end that never comes.
+        if reader.search(_BARE_LF, seen):
+            raise Refused(Reason.MALFORMED, "bare LF")
+        if reader.at_eof:
+            return b""
+        if reader.eof:
+            raise EOFError(f"closed after {len(reader)} bytes of a head")
+        seen = max(0, len(reader) - len(_HEAD_END) + 1)
+        yield
+    size = found + len(_HEAD_END)
+    if found < 0 or size > limits.size:
+        raise Refused(Reason.TOO_LARGE, f"a head over {limits.size} bytes")
+    return reader.take(size)
+
+
+def _request_line(line: bytes) -> tuple[bytes, bytes, int]:
+    # httptools lets two blanks, other versions and `#` pass.
+    parts = line.split(b" ")
+    if len(parts) != 3:  # noqa: PLR2004 - RFC 9112 §3: method SP request-target SP HTTP-version
+        raise Refused(Reason.MALFORMED, "request line")
+    method, target, version = parts
+    minor = _MINORS.get(version)
+    if minor is None:
+        other = _OTHER_VERSION.fullmatch(version)
+        raise Refused(Reason.UNSUPPORTED_PROTOCOL if other else Reason.MALFORMED, "HTTP version")
+    if not _TARGET.fullmatch(target):
+        raise Refused(Reason.MALFORMED, "request target")
+    if method not in METHODS:
+        known = _TOKEN.fullmatch(method)
+        raise Refused(Reason.UNSUPPORTED_COMMAND if known else Reason.MALFORMED, "method")
+    return method, target, minor
+
+
+def _status_line(line: bytes) -> tuple[int, int, bytes]:
+    parts = _STATUS_LINE.fullmatch(line)
+    if not parts:
+        raise Refused(Reason.MALFORMED, "status line")
+    return int(parts[1]), int(parts[2]), parts[3] or b""
+
+
+def _validated(head: bytes, lines: int, *, response: bool) -> tuple[Headers, _Fields]:
+    """Have httptools judge a head; its header lines, and those of them that we act upon."""
+    collector = _Collector()
+    parser = HttpResponseParser(collector) if response else HttpRequestParser(collector)
+    try:
+        parser.feed_data(head)
+    except HttpParserUpgrade as upgrade:
+        # Said of CONNECT, 101 and Upgrade, once the head is read; what follows is not its business here.
+        if upgrade.args[0] != len(head):
+            raise Refused(Reason.MALFORMED, "bytes behind the head") from None
+    except HttpParserError as error:
+        raise Refused(Reason.MALFORMED, str(error)) from None
+    if not collector.complete:
+        raise Refused(Reason.MALFORMED, "the head does not end where it seems to")
+    headers = collector.headers
+    if len(headers) > lines:
+        raise Refused(Reason.TOO_LARGE, f"more than {lines} header lines")
+    fields: _Fields = {}
+    for name, value in headers:
+        if (known := name.lower()) in _OURS:
+            fields.setdefault(known, []).append(value)
+    return headers, fields
+
+
+def _coded(fields: _Fields, minor: int) -> Framing | None:
+    """What Transfer-Encoding and Content-Length say, where exactly one of them says exactly one thing."""
+    encodings = fields.get(b"transfer-encoding")
+    lengths = fields.get(b"content-length")
+    if encodings:
+        # RFC 9112 §6.1: with Content-Length, or in HTTP/1.0, "the message framing is faulty".
+        if len(encodings) > 1 or lengths or not minor:
+            raise Refused(Reason.MALFORMED, "Transfer-Encoding")
+        # httptools has refused what does not end in `chunked`, which RFC 9112 §6.3 wants a 400 for.
+        if encodings[0].lower() != b"chunked":
+            raise Refused(Reason.UNSUPPORTED_ENCODING, "Transfer-Encoding")
+        return _CHUNKED
+    if not lengths:
+        return None
+    if len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0]):
+        raise Refused(Reason.MALFORMED, "Content-Length")
+    return Framing(Kind.LENGTH, int(lengths[0]))
+
+
+def _request_framing(fields: _Fields, method: bytes, minor: int) -> Framing:
+    framing = _coded(fields, minor) or NO_BODY
+    if method == b"CONNECT":
+        # RFC 9110 §9.3.6: a CONNECT has no content; some clients say so with a length of 0.
+        if framing.kind is Kind.CHUNKED or framing.length:
+            raise Refused(Reason.MALFORMED, "CONNECT with a body")
+        return NO_BODY
+    return framing
+
+
+def _response_framing(fields: _Fields, method: bytes, minor: int, status: int) -> Framing:
+    # RFC 9112 §6.3, in its order.
+    if method == b"CONNECT" and status in _SUCCESS:
+        return NO_BODY
+    framing = _coded(fields, minor)
+    if method == b"HEAD" or status in _INTERIM or status in _BODILESS:
+        return NO_BODY
+    return framing or _TO_CLOSE
+
+
+def _options(fields: _Fields) -> list[bytes]:
+    """The connection options, lower case. `Proxy-Connection` is what old clients say to a proxy instead."""
+    values = b",".join(fields.get(b"connection", []) + fields.get(b"proxy-connection", []))
+    return [option.strip() for option in values.lower().split(b",")]
+
+
+def _persists(minor: int, options: list[bytes]) -> bool:
+    # RFC 9112 §9.3. It would have a proxy ignore an HTTP/1.0 client's keep-alive, for fear of older proxies
+    # that pass the word on blindly; those are gone, and ab and old clients ask for it.
+    return b"close" not in options and (minor == 1 or b"keep-alive" in options)
+
+
+def _expects_continue(values: list[bytes], minor: int, framing: Framing) -> bool:
+    if len(values) > 1 or values[0].lower() != b"100-continue":
+        raise Refused(Reason.EXPECTATION_FAILED, "Expect")
+    # RFC 9110 §10.1.1: ignored in an HTTP/1.0 request; and there is nothing to wait for without a body.
+    return minor == 1 and framing.kind is not Kind.NONE
+
+
+def _websocket(fields: _Fields, options: list[bytes], method: bytes, minor: int, framing: Framing) -> bytes:
+    # RFC 6455 §4.1. Any other Upgrade, and one with a body, is ignored (RFC 9110 §7.8) and not passed on.
+    wanted = [value.lower() for value in fields[b"upgrade"]] == [b"websocket"] and b"upgrade" in options
+    return b"websocket" if wanted and method == b"GET" and minor and framing.kind is Kind.NONE else b""
+
+
+def _host_and_port(text: bytes) -> tuple[str | Address, str]:
+    # Userinfo is refused here with everything else: RFC 9110 §4.2.4 wants it treated as an error.
+    parts = _AUTHORITY.fullmatch(text)
+    if not parts or not text.isascii():
+        raise Refused(Reason.MALFORMED, "not a host and a port")
+    return parse_host(parts[1].decode("ascii")), (parts[2] or b"").decode("ascii")
+
+
+def _built(first: bytes, headers: Headers) -> bytes:
+    lines = [first, *[b": ".join(pair) for pair in headers], b"", b""]
+    head = b"\r\n".join(lines)
+    # Every part was validated when it was read. If one ever is not, the gateway must not write a second
+    # header, or a second request, in somebody else's name.
+    if not head.count(b"\n") == head.count(b"\r") == len(lines) - 1:
+        raise Refused(Reason.INTERNAL, "a line break inside a head")
+    return head

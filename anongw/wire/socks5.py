@@ -1,0 +1,171 @@
+"""SOCKS5 as a server speaks it (RFC 1928), with user and password (RFC 1929).
+
+Readers are generators over a Reader and take the version byte too; answers are plain functions. BND.ADDR is
+always zero: the address that we connect from is nobody's business, and CONNECT has no use for it.
+
+Rules: nothing behind a message is touched; a reserved byte that is not zero, a host name that is not ASCII
+and a port of 0 to connect to are refused, because what is read leniently here is read in another way there.
+"""
+
+import enum
+from collections.abc import Generator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from anongw.address import Address, Endpoint, parse_host
+from anongw.errors import Reason, Refused
+from anongw.wire.reader import Reader
+
+VERSION = 5
+_LOGIN_VERSION = 1  # RFC 1929 §2: "the current version of the subnegotiation, which is X'01'"
+
+
+class Method(enum.IntEnum):
+    """How the client may prove who it is (RFC 1928 §3)."""
+
+    NONE = 0x00
+    USER_PASSWORD = 0x02
+    UNACCEPTABLE = 0xFF  # the answer where nothing on offer will do; the client must close
+
+
+class Command(enum.IntEnum):
+    CONNECT = 0x01
+    BIND = 0x02
+    UDP_ASSOCIATE = 0x03
+
+
+class AddressType(enum.IntEnum):
+    IPV4 = 0x01
+    NAME = 0x03
+    IPV6 = 0x04
+
+
+class Reply(enum.IntEnum):
+    """RFC 1928 §6."""
+
+    SUCCEEDED = 0x00
+    GENERAL_FAILURE = 0x01
+    NOT_ALLOWED = 0x02
+    NETWORK_UNREACHABLE = 0x03
+    HOST_UNREACHABLE = 0x04
+    CONNECTION_REFUSED = 0x05
+    TTL_EXPIRED = 0x06
+    COMMAND_NOT_SUPPORTED = 0x07
+    ADDRESS_TYPE_NOT_SUPPORTED = 0x08
+
+
+# What a client is told. It learns no more than it needs to decide whether to try again: a name that does not
+# exist is an unreachable host, and a timeout is an expired TTL, as Tor has it.
+REPLY: dict[Reason, Reply] = {
+    Reason.MALFORMED: Reply.GENERAL_FAILURE,
+    Reason.TOO_LARGE: Reply.GENERAL_FAILURE,
+    Reason.UNSUPPORTED_PROTOCOL: Reply.GENERAL_FAILURE,
+    Reason.UNSUPPORTED_COMMAND: Reply.COMMAND_NOT_SUPPORTED,
+    Reason.UNSUPPORTED_ADDRESS: Reply.ADDRESS_TYPE_NOT_SUPPORTED,
+    Reason.UNSUPPORTED_ENCODING: Reply.GENERAL_FAILURE,
+    Reason.EXPECTATION_FAILED: Reply.GENERAL_FAILURE,
+    Reason.AUTH_REQUIRED: Reply.NOT_ALLOWED,
+    Reason.AUTH_FAILED: Reply.NOT_ALLOWED,
+    Reason.CLIENT_GONE: Reply.GENERAL_FAILURE,
+    Reason.CLIENT_REFUSED: Reply.NOT_ALLOWED,
+    Reason.PROBE: Reply.GENERAL_FAILURE,
+    Reason.FORBIDDEN: Reply.NOT_ALLOWED,
+    Reason.PRIVATE_TARGET: Reply.NOT_ALLOWED,
+    Reason.PRIVATE_NAME: Reply.NOT_ALLOWED,
+    Reason.REBINDING: Reply.NOT_ALLOWED,
+    Reason.OWN_LISTENER: Reply.NOT_ALLOWED,
+    Reason.NAME_NOT_FOUND: Reply.HOST_UNREACHABLE,
+    Reason.RESOLVER_FAILED: Reply.HOST_UNREACHABLE,
+    Reason.CONNECTION_REFUSED: Reply.CONNECTION_REFUSED,
+    Reason.HOST_UNREACHABLE: Reply.HOST_UNREACHABLE,
+    Reason.NETWORK_UNREACHABLE: Reply.NETWORK_UNREACHABLE,
+    Reason.CONNECT_TIMEOUT: Reply.TTL_EXPIRED,
+    Reason.TLS_FAILED: Reply.GENERAL_FAILURE,
+    Reason.UPSTREAM_CLOSED: Reply.GENERAL_FAILURE,
+    Reason.UPSTREAM_MALFORMED: Reply.GENERAL_FAILURE,
+    Reason.UPSTREAM_TIMEOUT: Reply.TTL_EXPIRED,
+    Reason.TOO_MANY: Reply.GENERAL_FAILURE,
+    Reason.RESOURCES: Reply.GENERAL_FAILURE,
+    Reason.HANDSHAKE_TIMEOUT: Reply.GENERAL_FAILURE,
+    Reason.IDLE_TIMEOUT: Reply.GENERAL_FAILURE,
+    Reason.LIFETIME: Reply.GENERAL_FAILURE,
+    Reason.STOPPING: Reply.GENERAL_FAILURE,
+    Reason.INTERNAL: Reply.GENERAL_FAILURE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    command: int  # a Command, or one that we do not know: the caller answers it with 0x07
+    kind: AddressType  # as the client spelt it: the answer's address is of this family
+    endpoint: Endpoint  # its port is 0 only where the command is not CONNECT
+
+
+def greeting(reader: Reader) -> Generator[None, None, bytes]:
+    """The methods on offer, one byte each; there may be none (RFC 1928 §3)."""
+    version, count = yield from reader.exactly(2)
+    if version != VERSION:
+        raise Refused(Reason.MALFORMED, f"greeting of version {version}")
+    return (yield from reader.exactly(count))
+
+
+def method_choice(method: Method) -> bytes:
+    return bytes((VERSION, method))
+
+
+def user_password(reader: Reader) -> Generator[None, None, tuple[bytes, bytes]]:
+    """A name and a password, each of 0 to 255 bytes (RFC 1929 §2).
+
+    The RFC wants one byte at least. Clients that use the name as a label send no password, and an empty name
+    is none: whoever checks them may say so.
+    """
+    version, length = yield from reader.exactly(2)
+    if version != _LOGIN_VERSION:
+        raise Refused(Reason.MALFORMED, f"login of version {version}")
+    name = yield from reader.exactly(length)
+    (length,) = yield from reader.exactly(1)
+    return name, (yield from reader.exactly(length))
+
+
+def login_reply(*, granted: bool) -> bytes:
+    # RFC 1929 §2: anything but 0 "MUST close the connection".
+    return bytes((_LOGIN_VERSION, 0 if granted else 1))
+
+
+def request(reader: Reader) -> Generator[None, None, Request]:
+    """What the client wants (RFC 1928 §4).
+
+    Raises:
+        Refused: UNSUPPORTED_ADDRESS for an unknown address type, MALFORMED for everything else.
+        EOFError: the client closed in the middle.
+    """
+    version, command, reserved, kind = yield from reader.exactly(4)
+    if version != VERSION or reserved:
+        raise Refused(Reason.MALFORMED, "request")
+    host = yield from _host(reader, kind)
+    port = int.from_bytes((yield from reader.exactly(2)))
+    # The other commands may say 0: UDP ASSOCIATE does, where the client does not know its port yet.
+    if not port and command == Command.CONNECT:
+        raise Refused(Reason.MALFORMED, "port 0")
+    return Request(command, AddressType(kind), Endpoint(host, port))
+
+
+def reply(code: Reply, kind: AddressType = AddressType.IPV4) -> bytes:
+    """The answer to a request whose address was of this kind; IPv4 where it was a name or never understood."""
+    family, size = (AddressType.IPV6, 16) if kind is AddressType.IPV6 else (AddressType.IPV4, 4)
+    return bytes((VERSION, code, 0, family)) + bytes(size + 2)
+
+
+def _host(reader: Reader, kind: int) -> Generator[None, None, str | Address]:
+    if kind == AddressType.IPV4:
+        return IPv4Address((yield from reader.exactly(4)))
+    if kind == AddressType.IPV6:
+        return IPv6Address((yield from reader.exactly(16)))
+    if kind != AddressType.NAME:
+        raise Refused(Reason.UNSUPPORTED_ADDRESS, f"address type {kind:#04x}")
+    (length,) = yield from reader.exactly(1)
+    name = yield from reader.exactly(length)
+    # RFC 1928 knows no other script, and the versions of IDNA do not agree on which host a name then means.
+    if not name.isascii():
+        raise Refused(Reason.MALFORMED, "a host name that is not ASCII")
+    return parse_host(name.decode("ascii"))
