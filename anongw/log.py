@@ -53,7 +53,11 @@ def setup(settings: config.Log, stream: TextIO | None = None) -> None:
     logger.configure(patcher=_patch)
     logging.basicConfig(handlers=[_Foreign()], level=logging.WARNING, force=True)
     if settings.names:
-        logger.warning("names are on: this log says who went where. Keep it safe, or leave out --log-names")
+        # At whatever level shows at all.
+        level = "ERROR" if settings.level == "error" else "WARNING"
+        logger.log(
+            level, "names are on: this log says who went where. Keep it safe, or leave out --log-names"
+        )
 
 
 def finished(flow: Flow, *, names: bool) -> None:

@@ -32,11 +32,11 @@ def hash_password(password: str | bytes) -> str:
     """A password as the text that stands in a config: scrypt, n = 2**14, r = 8, p = 1, a salt of its own.
 
     Raises:
-        ValueError: it is empty, or longer than SOCKS can carry.
+        ValueError: it is empty, longer than SOCKS can carry, or holds a NUL.
     """
     data = password.encode() if isinstance(password, str) else password
-    if not 0 < len(data) <= PASSWORD_MOST:
-        raise ValueError(f"a password has 1 to {PASSWORD_MOST} bytes")
+    if not 0 < len(data) <= PASSWORD_MOST or b"\0" in data:
+        raise ValueError(f"a password has 1 to {PASSWORD_MOST} bytes and no NUL")
     salt = secrets.token_bytes(_SALT_BYTES)
     n, r, p = _OURS
     key = hashlib.scrypt(data, salt=salt, n=n, r=r, p=p, maxmem=_MEMORY_MOST, dklen=_KEY_BYTES)
@@ -57,7 +57,8 @@ def verify(password: bytes, right: PasswordHash) -> bool:
     key = hashlib.scrypt(
         password, salt=right.salt, n=right.n, r=right.r, p=right.p, maxmem=_MEMORY_MOST, dklen=_KEY_BYTES
     )
-    return hmac.compare_digest(key, right.key)
+    # RFC 2104 §2: HMAC, below scrypt, fills a short key up with NULs, so that more of them change nothing.
+    return hmac.compare_digest(key, right.key) and b"\0" not in password
 
 
 class Users:

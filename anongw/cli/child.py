@@ -29,6 +29,7 @@ class Serve(Protocol):
     def __call__(
         self,
         config: Config,
+        /,
         *,
         ready: Callable[[tuple[str, ...]], None],
         stop: anyio.Event | None,

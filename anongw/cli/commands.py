@@ -3,7 +3,7 @@
 `run` exits as its program does. The gateway is imported inside its commands, so that `--help` and `passwd`
 start at once.
 """
-# ruff: noqa: PLC0415 (imports inside commands, for the reason above)
+# ruff: noqa: PLC0415, D301 (imports inside commands, for the reason above; \b is how click keeps lines)
 
 import json
 import sys
@@ -78,7 +78,7 @@ def _settings(command: C) -> C:
 @main.command()
 @_settings
 def serve(path: Path | None, sets: Sequence[str], **options: object) -> None:
-    r"""Run the gateway until SIGTERM or Ctrl-C.
+    """Run the gateway until SIGTERM or Ctrl-C.
 
     \b
       anongw serve --listen 127.0.0.1:1080 --listen '[::1]:1080'
@@ -103,7 +103,9 @@ def serve(path: Path | None, sets: Sequence[str], **options: object) -> None:
 def run(
     path: Path | None, sets: Sequence[str], command: Sequence[str], *, socks: bool, **options: object
 ) -> None:
-    r"""Run CMD with every proxy variable set to a gateway of its own, and exit as it does.
+    """Run CMD behind a gateway of its own.
+
+    Every proxy variable is set for it, and its exit status is ours.
 
     \b
       anongw run -- curl https://example.org/
@@ -125,7 +127,7 @@ def run(
 @_settings
 @click.option("--example", is_flag=True, help="Print every setting with its meaning and default.")
 def check(path: Path | None, sets: Sequence[str], *, example: bool, **options: object) -> None:
-    r"""Say what a config does, or what is wrong with it, where, and how to mend it.
+    """Say what a config does, or what is wrong.
 
     \b
       anongw check --config anongw.toml
@@ -147,7 +149,10 @@ def check(path: Path | None, sets: Sequence[str], *, example: bool, **options: o
 @main.command()
 @click.argument("name", default="user")
 def passwd(name: str) -> None:
-    """Ask for a password, or read it from standard input, and print the line that goes below [users]."""
+    """Print a password's line for [users].
+
+    It is asked for, or read from standard input where that is no terminal.
+    """
     from anongw.users import hash_password
 
     if sys.stdin.isatty():

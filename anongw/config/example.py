@@ -21,34 +21,34 @@ _WIDTH = 100
 
 def example() -> str:
     """Every section and key, commented out, each with its meaning and default."""
-    texts = _texts()
-    lines = [*_prose(texts["Config"][""]), ""]
+    said = texts()
+    lines = [*_prose(said["Config"][""]), ""]
     for section in msgspec.structs.fields(Config):
         kind = section.type
         if not isinstance(kind, type) or not issubclass(kind, msgspec.Struct):
-            lines += [*_prose(texts["Config"][section.name]), ""]
+            lines += [*_prose(said["Config"][section.name]), ""]
             continue
-        lines += [*_prose(texts[kind.__name__][""]), f"[{section.name}]", ""]
+        lines += [*_prose(said[kind.__name__][""]), f"[{section.name}]", ""]
         for field in msgspec.structs.fields(kind):
-            lines += [*_prose(texts[kind.__name__][field.name]), *_default(field), ""]
+            lines += [*_prose(said[kind.__name__][field.name]), *_default(field), ""]
     return "\n".join(lines)
 
 
-def _texts() -> dict[str, dict[str, str]]:
+def texts() -> dict[str, dict[str, str]]:
     """Of each struct: its docstring under "", and under each field's name the text below it."""
-    texts: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, str]] = {}
     for struct in ast.parse(inspect.getsource(sections)).body:
         if not isinstance(struct, ast.ClassDef):
             continue
-        found = texts[struct.name] = {"": ast.get_docstring(struct) or ""}
+        inside = found[struct.name] = {"": ast.get_docstring(struct) or ""}
         name = ""
         for node in struct.body:
             if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
                 name = node.target.id
             elif name and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
                 # Not cleandoc: examples that are set in would lose their margin.
-                found[name] = str(node.value.value).replace("\n    ", "\n").rstrip()
-    return texts
+                inside[name] = str(node.value.value).replace("\n    ", "\n").rstrip()
+    return found
 
 
 def _prose(text: str) -> Iterator[str]:

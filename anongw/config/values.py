@@ -43,7 +43,7 @@ _HASH = re.compile(
 
 def parse_duration(value: object) -> float:
     """Seconds from "250ms", "10s", "5m", "2h" or "1d"; a plain 0 needs no unit."""
-    if value == 0 and isinstance(value, int):
+    if value == 0 and type(value) is int:  # not False
         return 0.0
     found = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if not found:

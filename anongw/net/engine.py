@@ -21,7 +21,7 @@ from anyio.lowlevel import checkpoint
 from anongw.errors import Reason, Refused
 from anongw.net.fiber import Carry, Fiber, Host, Job
 from anongw.net.stream import Stream
-from anongw.net.wait import LAST, READ
+from anongw.net.wait import LAST, READ, Source
 
 # Turns before the event loop's other tasks (resolvers, signals) run.
 TURNS_A_VISIT = 4
@@ -72,8 +72,13 @@ class Engine(Host):
         self.fibers.add(fiber)
         client = fiber.adopt(sock, Reason.CLIENT_GONE)
         fiber.client = client
-        self.arm(client, READ | LAST)
-        fiber.start(carry(fiber, client))
+        try:
+            self.arm(client, READ | LAST)
+            fiber.start(carry(fiber, client))
+        except Refused as refused:
+            fiber.drop(refused.reason)
+        except Exception as bug:  # noqa: BLE001 - whatever it is, it ends this flow and no other
+            fiber.fail(bug)
         return fiber
 
     async def drained(self) -> None:
@@ -90,6 +95,13 @@ class Engine(Host):
         self.fibers.discard(fiber)
         if not self.fibers and self._idle is not None:
             self._idle.set()
+
+    def blame(self, source: Source, bug: Exception) -> None:
+        for fiber in self.fibers:
+            if source in fiber.streams:
+                fiber.fail(bug)
+                return
+        self.note_bug(bug)
 
     def note_bug(self, bug: BaseException) -> None:
         self.bugs += 1
@@ -131,7 +143,7 @@ class Engine(Host):
 
     def _close_all(self) -> None:
         for fiber in list(self.fibers):
-            fiber.drop()
+            fiber.drop(Reason.STOPPING)
         for source in list(self._watched.values()):
             self.close(source)
         self._in_turn = False

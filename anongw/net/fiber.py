@@ -13,7 +13,7 @@ Rules that hold here, each with its test:
 import contextvars
 import math
 import socket
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
@@ -57,7 +57,7 @@ class Job:
         self.refused: Refused | None = None  # thrown into the flow once the task is over
 
 
-class Host(Poller, ABC):
+class Host(Poller):
     """What a fiber needs of the engine besides its epoll."""
 
     half_closed: float  # seconds that a client which said its last may wait for the answer to begin
@@ -183,14 +183,17 @@ class Fiber:
             self.engine.close(stream)
         self.streams.clear()
         self.engine.forget(self)
-        self._on_end(self, reason)
+        try:
+            self._on_end(self, reason)
+        except Exception as bug:  # noqa: BLE001 - as in `_step`
+            self.engine.note_bug(bug)
 
     def tick(self, now: float) -> None:
         """The sweep found that `wake_at` has come."""
         if now >= self._lifetime:
             self.kill(Refused(Reason.LIFETIME))
         elif self._delegate is not None:
-            self._delegate.tick(now)
+            self._guarded(self._delegate.tick, now)
             self.wake_at = min(self.wake_at, self._lifetime)
         elif now >= self._deadline:
             self._deadline = now + LAST_WORDS
@@ -208,11 +211,19 @@ class Fiber:
             return self.engine.now - self._delegate.active >= seconds
         return self.resting
 
-    def drop(self) -> None:
-        """The engine itself is going: no last words, no waiting."""
-        if self._coroutine is not None:
+    def fail(self, bug: Exception) -> None:
+        """A bug ends this flow, in whatever state it is, and no other."""
+        self.engine.note_bug(bug)
+        self.drop(Reason.INTERNAL)
+
+    def drop(self, reason: Reason) -> None:
+        """End now: no last words, no waiting."""
+        delegate, self._delegate = self._delegate, None
+        if delegate is not None:
+            self._guarded(delegate.abort, Refused(reason))
+        elif self._coroutine is not None:
             self._discard_coroutine()
-        self.end(Reason.STOPPING)
+        self.end(reason)
 
     # Inside
 
@@ -249,7 +260,7 @@ class Fiber:
 
     def _throw(self, refused: Refused) -> None:
         if self._delegate is not None:
-            self._delegate.abort(refused)
+            self._guarded(self._delegate.abort, refused)
         elif self._job is not None:
             self._job.refused = self._job.refused or refused
             self._job.scope.cancel()
@@ -261,27 +272,31 @@ class Fiber:
         self._waits = ()
         self._until = None
         try:
-            request = self._context.run(advance, value)
+            self._wait_for(self._context.run(advance, value))
         except StopIteration as done:
             self._returned(done.value)
         except Refused as refused:
-            self.end(refused.reason)
+            self.drop(refused.reason)
         except Exception as bug:  # noqa: BLE001 - whatever it is, it ends this flow and no other
-            self.engine.note_bug(bug)
-            self.end(Reason.INTERNAL)
-        else:
-            self._wait_for(request)
+            self.fail(bug)
+
+    def _guarded(self, call: Callable[..., None], *args: object) -> None:
+        """Call what is not the coroutine; its bugs are this flow's too."""
+        try:
+            call(*args)
+        except Exception as bug:  # noqa: BLE001 - as in `_step`
+            self.fail(bug)
 
     def _returned(self, delegate: Delegate | None) -> None:
         self._coroutine = None
-        if delegate is None:
-            self.end(None)
+        if delegate is None or self._dying is not None:
+            self.end(self._dying)
             return
         self._delegate = delegate
         self._leaving = None
         for stream in self.streams:
             stream.owner = delegate
-        delegate.start(self)
+        self._guarded(delegate.start, self)
         self.wake_at = min(self.wake_at, self._lifetime)
 
     def _wait_for(self, request: Request) -> None:
@@ -304,9 +319,11 @@ class Fiber:
 
     def _discard_coroutine(self) -> None:
         try:
-            self._running.close()
-        except RuntimeError as ignored:  # it waits again even while it is being closed
-            self.engine.note_bug(ignored)
+            self._context.run(self._running.close)
+        except Refused:
+            return
+        except Exception as bug:  # noqa: BLE001 - it waits again even while it is being closed, or worse
+            self.engine.note_bug(bug)
 
     async def _run_job(self, job: Job) -> None:
         result: Any = None
@@ -321,7 +338,7 @@ class Fiber:
         self._job = None
         too_late = job.refused is not None or self.ended
         if done and too_late and job.request.discard is not None:
-            job.request.discard(result)
+            self._guarded(job.request.discard, result)
         if not self.ended:
             if job.refused is not None:
                 self._step(self._running.throw, job.refused)

@@ -156,6 +156,7 @@ def _remove_stale(path: str) -> None:
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0)  # a living one whose queue is full would make us wait for it
         if probe.connect_ex(path) == errno.ECONNREFUSED:
             _unlink(path)
 

@@ -23,10 +23,11 @@ class Pipes:
     def __init__(self, budget: int) -> None:
         self._idle: list[Pipe] = []
         self._room = budget // PIPE_SIZE if hasattr(os, "splice") else 0
+        self._closed = False
 
     @property
     def room(self) -> int:
-        """How many more pipes may be borrowed at once."""
+        """How many more pipes may be made."""
         return self._room
 
     def borrow(self) -> Pipe | None:
@@ -42,13 +43,15 @@ class Pipes:
 
     def give_back(self, pipe: Pipe, *, clean: bool) -> None:
         """A pipe that still holds bytes is closed: they must never meet another tunnel's."""
-        if clean:
+        if clean and not self._closed:
             self._idle.append(pipe)
         else:
             _close(pipe)
             self._room += 1
 
     def close(self) -> None:
+        """Keep none any more; those that are out are closed when they come back."""
+        self._closed = True
         while self._idle:
             _close(self._idle.pop())
             self._room += 1

@@ -11,7 +11,9 @@ Rules that hold here, each with its test:
 import select
 import socket
 import time
+from abc import ABC, abstractmethod
 
+from anongw.errors import Reason, Refused
 from anongw.net.stream import CHUNK
 from anongw.net.wait import GONE, Source
 
@@ -19,7 +21,7 @@ from anongw.net.wait import GONE, Source
 EVENTS_A_TURN = 256
 
 
-class Poller:
+class Poller(ABC):
     """Sources, their owners and their events; `now` is the clock of all deadlines, in seconds."""
 
     def __init__(self) -> None:
@@ -35,9 +37,14 @@ class Poller:
         """Ask to be told of `mask`, on top of what is asked already."""
         armed = source.armed
         if armed < 0:
+            if source.closed:
+                raise ValueError("a closed source is waited for")  # its number may be another's by now
+            try:
+                self._epoll.register(source.fd, mask)
+            except OSError:  # epoll_ctl(2): no memory, or this user's share of watches is used up
+                raise Refused(Reason.RESOURCES) from None
             source.armed = mask
             self._watched[source.fd] = source
-            self._epoll.register(source.fd, mask)
         elif armed & mask != mask:
             source.armed = armed | mask
             self._epoll.modify(source.fd, source.armed)
@@ -87,6 +94,10 @@ class Poller:
                 sock.close()
             self._dead.clear()
 
+    @abstractmethod
+    def blame(self, source: Source, bug: Exception) -> None:
+        """The owner of `source` raised while it was served."""
+
     def turn(self) -> bool:
         """Serve one batch of events without waiting; False if there was none."""
         batch = self._epoll.poll(0, EVENTS_A_TURN)
@@ -99,7 +110,10 @@ class Poller:
             for fd, events in batch:
                 source = watched.get(fd)
                 if source is not None:
-                    source.owner.ready(source, events)
+                    try:
+                        source.owner.ready(source, events)
+                    except Exception as bug:  # noqa: BLE001 - whatever it is, the others are served
+                        self.blame(source, bug)
         finally:
             self._in_turn = False
             self.settle()

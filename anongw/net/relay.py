@@ -19,7 +19,7 @@ import select
 
 from anongw.errors import Reason, Refused
 from anongw.net.fiber import Fiber
-from anongw.net.pipes import PIPE_SIZE, Pipe, Pipes
+from anongw.net.pipes import Pipe, Pipes
 from anongw.net.stream import CHUNK, Stream
 from anongw.net.wait import GONE, LAST, READ, WRITE
 
@@ -83,10 +83,10 @@ class Relay:
         fiber.wake_at = self.active + self._idle
         for direction in (self._up, self._down):
             self._engine.watch(direction.source, READ)
+            direction.pending = memoryview(direction.source.reader.take()) or None
+        # Only now: moving bytes one way may find the other side broken, and read what it said.
         for direction in (self._up, self._down):
-            early = direction.source.reader.take()
-            if early and not fiber.ended:
-                direction.pending = memoryview(early)
+            if direction.pending is not None and not fiber.ended:
                 self._flush(direction)
 
     def ready(self, stream: Stream, events: int) -> None:
@@ -125,12 +125,15 @@ class Relay:
         while budget > 0:
             if direction.bulk and direction.pipe is None:
                 direction.pipe = self._pipes.borrow()
-            moved = self._copy(direction) if direction.pipe is None else self._splice(direction)
+            moved = self._copy(direction) if direction.pipe is None else self._splice(direction, budget)
             if not moved:
                 break
             budget -= moved
         if direction.pipe is not None and not direction.piped:
             self._return_pipe(direction)
+        if not (direction.ended or direction.blocked or direction.source.closed):
+            # While its bytes waited for the sink, the source was not listened to.
+            self._engine.watch(direction.source, READ, keep=WRITE)
 
     def _copy(self, direction: _Direction) -> int:
         """One read and one write; the bytes moved, or 0 if there is nothing to go on with."""
@@ -158,11 +161,11 @@ class Relay:
         direction.bulk = direction.full_reads >= _BULK_AFTER
         return count
 
-    def _splice(self, direction: _Direction) -> int:
-        """Like `_copy`, through the pipe."""
+    def _splice(self, direction: _Direction, most: int) -> int:
+        """Like `_copy`, through the pipe; `most` bytes."""
         assert direction.pipe is not None  # noqa: S101 - for the type checker; _pump has just looked
         try:
-            count = os.splice(direction.source.fd, direction.pipe[1], PIPE_SIZE, flags=_SPLICE_FLAGS)
+            count = os.splice(direction.source.fd, direction.pipe[1], most, flags=_SPLICE_FLAGS)
         except BlockingIOError:
             count = -1
         except OSError:
@@ -172,7 +175,7 @@ class Relay:
             return 0
         direction.piped = count
         # Small pieces are cheaper to copy.
-        direction.bulk = count >= CHUNK
+        direction.bulk = count >= min(CHUNK, most)
         return count if self._drain(direction) else 0
 
     def _took(self, direction: _Direction, count: int) -> bool:
@@ -181,8 +184,6 @@ class Relay:
             direction.source.received += count
         elif count == 0:
             self._source_ended(direction)
-        else:
-            self._engine.watch(direction.source, READ, keep=WRITE)
         return count > 0
 
     def _drain(self, direction: _Direction) -> bool:

@@ -69,5 +69,5 @@ class Direct:
     def _refuse_own_machine(self, stream: Stream) -> None:
         """A public address of this very machine is as private as its loopback: the firewall thinks so too."""
         there = stream.sock.getpeername()[0]
-        if there == stream.sock.getsockname()[0] and not self._policy.may_use(ipaddress.ip_address(there)):
+        if there == stream.sock.getsockname()[0] and not self._policy.is_exempt(ipaddress.ip_address(there)):
             raise Refused(Reason.OWN_LISTENER)

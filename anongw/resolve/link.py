@@ -40,8 +40,10 @@ class Asked:
         self.done = anyio.Event()
 
     def answered(self, answer: bytes) -> None:
-        self.answer = answer
-        self.done.set()
+        # The first one counts: a server that answers twice changes nobody's mind.
+        if not self.done.is_set():
+            self.answer = answer
+            self.done.set()
 
     def fail(self, reason: Reason, detail: str) -> None:
         if not self.done.is_set():

@@ -16,7 +16,7 @@ from anongw.address import Address, parse_host, parse_port
 from anongw.errors import Refused
 
 _VISIBLE = re.compile(r"[!-~]*")  # what may stand in a request line
-_AUTHORITY = re.compile(r"(\[(?P<six>[^\]]*)\]|(?P<four>[^:]*))(:(?P<port>.*))?")
+_AUTHORITY = re.compile(r"(\[(?P<six>[^\]]*)\]|(?P<four>[^:]*))(:(?P<port>[^:]*))?")
 
 
 class Scheme(enum.Enum):

@@ -1,49 +1,20 @@
-"""What a header name means: the allow-lists, the drop rows, the names that only the gateway writes.
+"""Every header name on our lists: what may pass, what goes, and what only the gateway writes.
 
-All of it is data, each group with its reason, so that the page that says what is hidden can be held against
-it line by line. Three rules hold here:
-
-- A name is judged in lower case, whole, once; one that is no token (RFC 9110 §5.6.2) is refused.
-- A name that a server could read as another one is that other one: CGI (RFC 3875 §4.1.18) and Apache turn
-  every sign that is no letter or digit into "_", so `X_Forwarded_For` is treated like `X-Forwarded-For`.
-- Nothing here knows a value or a profile: `scrub.py` does.
+All of it is data, each group with its reason, so that it can be held line by line against the page that says
+what is hidden. Names stand in the spelling in which they are sent. How one is looked up is in `names.py`,
+what becomes of its value in `scrub.py` and `values.py`.
 """
 
-import enum
-import re
-from typing import NamedTuple
-
-from anongw.errors import Reason, Refused
-
-# RFC 9110 §5.6.2: token = 1*tchar
-TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
-
-class Fate(enum.Enum):
-    """What becomes of a line, before its value is looked at."""
-
-    STRICT = "s"  # passes in every profile
-    BALANCED = "b"  # passes in `balanced` and `open`, not in `strict`
-    UNKNOWN = "unknown"  # on no list: `open` lets a request's pass, the others drop and count it
-    DROP = "drop"  # on a drop row, or written by the gateway itself
-    JUDGE = "judge"  # an answer's line that passes by its value; see values.py
-
-
-class Known(NamedTuple):
-    """A name, understood: lower case for comparing, one spelling for sending."""
-
-    key: bytes
-    fate: Fate
-    name: bytes
-
+from anongw.errors import Reason
+from anongw.web.names import Fate, Names
 
 # --- What the gateway writes itself. The client's line is read at most, never sent on.
 # RFC 9112 §3.2: Host says again what the target says. §6: framing is ours, since every body is re-framed.
 FRAMING = (b"Content-Length", b"Transfer-Encoding")
 OWN = (b"Host", b"Connection", b"Upgrade", *FRAMING)
 
-# RFC 9110 §7.6.1: for one connection only. `Trailers` is a misspelling that several proxies drop instead of the
-# real one; it costs nothing to drop both. `HTTP2-Settings` asks for an upgrade (RFC 7540 §3.2.1).
+# RFC 9110 §7.6.1: for one connection only. `Trailers` is a misspelling that several proxies drop instead of
+# the real one; it costs nothing to drop both. `HTTP2-Settings` asks for an upgrade (RFC 7540 §3.2.1).
 HOP_BY_HOP = (
     b"Connection",
     b"Keep-Alive",
@@ -120,8 +91,8 @@ ALLOWED: dict[bytes, bool] = {
 ALLOWED_PREFIXES = (b"tus-", b"upload-", b"x-amz-", b"x-ms-")
 
 # --- Requests: the drop rows. They are the rules of `open`, and test cases for the allow-lists.
-# Where the client is: written by balancers, delivery networks and older proxies. Dropped from answers too, where
-# a script could read the exit's address out of an echo.
+# Where the client is: written by balancers, delivery networks and older proxies. Dropped from answers too,
+# where a script could read the exit's address out of an echo.
 ADDRESSES = (
     b"Forwarded",
     b"Forwarded-For",
@@ -342,73 +313,6 @@ ANSWER_STRICT = (
     b"Server-Timing",
 )
 ANSWER_JUDGED = (b"Link", b"Permissions-Policy", b"WWW-Authenticate")
-
-# --- Looking a name up.
-_SIGNS = bytes(sign for sign in range(128) if not chr(sign).isalnum())
-_AS_HYPHEN = bytes.maketrans(_SIGNS, b"-" * len(_SIGNS))
-
-
-def folded(key: bytes) -> bytes:
-    """The name that a server may take this one for (see the second rule above)."""
-    return key.translate(_AS_HYPHEN)
-
-
-def canonical(name: bytes) -> bytes:
-    """`x-my-header` and `X-MY-HEADER` as `X-My-Header`."""
-    return b"-".join(part.capitalize() for part in name.split(b"-"))
-
-
-class Names(dict[bytes, Known]):
-    """A table of names by every spelling met so far; an unseen one is worked out on first sight.
-
-    Bounded on both sides, so that nobody can fill memory with invented names: beyond the bounds a name is
-    worked out each time. The spellings of the lists are there from the start and are never crowded out.
-    """
-
-    SPELLINGS_MOST = 2048  # entries; real clients between them use a few hundred
-    NAME_MOST = 64  # bytes; the longest on our lists has 35
-
-    def __init__(
-        self,
-        rows: dict[bytes, Fate],
-        prefixes: dict[bytes, Fate],
-        hints: tuple[bytes, ...],
-        fault: Reason,
-    ) -> None:
-        super().__init__()
-        self._rows = {name.lower(): Known(name.lower(), fate, name) for name, fate in rows.items()}
-        self._prefixes = prefixes
-        self._hints = hints
-        self._fault = fault
-        for known in self._rows.values():
-            self[known.key] = self[known.name] = self[canonical(known.key)] = known
-
-    def __missing__(self, name: bytes) -> Known:
-        """Raises:
-        Refused: the table's fault where the name is no token.
-        """
-        if not TOKEN.fullmatch(name):
-            raise Refused(self._fault, "a header name that is no token")
-        known = self._work_out(name.lower())
-        if len(self) < self.SPELLINGS_MOST and len(name) <= self.NAME_MOST:
-            self[name] = known
-        return known
-
-    def _work_out(self, key: bytes) -> Known:
-        plain = folded(key)
-        known = self._rows.get(plain) or self._by_part(plain)
-        if plain != key and known.fate is not Fate.UNKNOWN:
-            # A disguise, or a program that will not miss it: no name on our lists has such a sign.
-            return Known(key, Fate.DROP, canonical(key))
-        return known._replace(key=key, name=canonical(key)) if plain != key else known
-
-    def _by_part(self, key: bytes) -> Known:
-        for prefix, fate in self._prefixes.items():
-            if key.startswith(prefix):
-                return Known(key, fate, canonical(key))
-        hinted = any(hint in key for hint in self._hints)
-        return Known(key, Fate.DROP if hinted else Fate.UNKNOWN, canonical(key))
-
 
 # The drop rows come last: where a name is on both sides, what never leaks wins.
 REQUEST = Names(

@@ -1,8 +1,9 @@
 """Who the gateway says it is: two whole records, each what one named program sends over `http://`.
 
-A record is pinned: values, order and case as captured, not put together from what seems plausible. The capture
-is repeated by `tests/whole/test_persona_capture.py`, which fails once an installed program no longer sends what
-stands here. The browser is Firefox ESR on Windows: it sends no client hints, and its crowd is large.
+A record is pinned: values, order and case as captured, not put together from what seems plausible. The
+capture is repeated by `tests/whole/test_persona_capture.py`, which fails once an installed program no longer
+sends what stands here. The browser is Firefox ESR on Windows: it sends no client hints, and its crowd is
+large.
 
 What the client says decides two things only: what kind of thing it asks for (by its `Accept`), and whether it
 can read compressed content. Everything else in its record is the record's.
@@ -43,8 +44,9 @@ class Persona:
         object.__setattr__(self, "names", {REQUEST[name].key: name for name in self.order})
 
 
-# Firefox places a line by what made the request: a page's own fetch() puts Referer and the script's lines before
-# Content-Type. The order here is that of navigation, sub-resources, XMLHttpRequest, forms and websockets.
+# Firefox places a line by what made the request: a page's own fetch() puts Referer and the script's lines
+# before Content-Type. The order here is that of navigation, sub-resources, XMLHttpRequest, forms and
+# websockets.
 BROWSER = Persona(
     user_agent=b"Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:153.0) Gecko/20100101 Firefox/153.0",
     order=(
@@ -82,14 +84,15 @@ BROWSER = Persona(
         b"upgrade-insecure-requests": b"1",
         b"priority": b"u=0, i",
     },
-    # Firefox raises and lowers an image's urgency by where it stands on the page (u=4 to u=6); this is its first.
+    # Firefox raises and lowers an image's urgency by where it stands on the page (u=4 to u=6); this is its
+    # first.
     image={
         b"accept": b"image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5",
         b"priority": b"u=5, i",
     },
     style={b"accept": b"text/css,*/*;q=0.1", b"priority": b"u=2"},
-    # As scripts, fonts, XMLHttpRequest and websockets go. Only fetch() adds `Priority: u=4`, and nothing in what
-    # other browsers send tells it from them.
+    # As scripts, fonts, XMLHttpRequest and websockets go. Only fetch() adds `Priority: u=4`, and nothing in
+    # what other browsers send tells it from them.
     anything={b"accept": b"*/*"},
 )
 
@@ -100,6 +103,7 @@ TOOL = Persona(
         b"Host",
         b"Authorization",
         b"Range",
+        b"Content-Range",
         b"User-Agent",
         b"Accept",
         b"Accept-Encoding",
@@ -129,7 +133,8 @@ def choose(user_agent: bytes | None) -> Persona:
 def lines(persona: Persona, accept: bytes | None, offer: bytes | None) -> Lines:
     """The record's lines for a request with this `Accept` and this `Accept-Encoding`.
 
-    An `Accept` that is of no class is missing from them: it stays as it is, because it is what the request means.
+    An `Accept` that is of no class is missing from them: it stays as it is, because it is what the request
+    means.
     """
     if len(accept or b"") > _REMEMBERED_LENGTH or len(offer or b"") > _REMEMBERED_LENGTH:
         return _lines_of(persona, accept, offer)

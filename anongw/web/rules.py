@@ -1,8 +1,8 @@
 """The user's own rules for header lines: `[scrub]` of the config, checked once and made quick to look up.
 
-Order: the profile first, then the rules, from those for every host to the most specific; for one name the last
-word counts. `drop` and `keep` hold for both directions, `set` for requests only, since the gateway adds no line
-to anything that a page could read.
+Order: the profile first, then the rules, from those for every host to the most specific; for one name the
+last word counts. `drop` and `keep` hold for both directions, `set` for requests only, since the gateway adds
+no line to anything that a page could read.
 
 No rule can bring back what belongs to one connection, frames a body, names the target or speaks of a proxy: a
 config that tries is refused, whatever the spelling.
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from anongw.address import PORT_MOST, Address
 from anongw.config import ConfigError, Fault, Rule, Scrub, ScrubRule
-from anongw.web import headers, values
+from anongw.web import headers, names, values
 
 
 class Profile(enum.Enum):
@@ -60,7 +60,9 @@ class Rules:
 
 
 def compile_rules(scrub: Scrub) -> Rules:
-    """Raises:
+    """Check the `[scrub]` section and make it quick to look up.
+
+    Raises:
     ConfigError: a rule that would undo what the gateway guarantees, or that cannot be read.
     """
     found = []
@@ -129,13 +131,13 @@ def _faults(rule: ScrubRule) -> Iterator[tuple[Verb, str]]:
             yield verb, f"{name!r} {fault}"
 
 
-def _fault(verb: Verb, name: str, value: str) -> str:
+def _fault(verb: Verb, name: str, value: str) -> str:  # noqa: PLR0911 - a table of reasons
     """Why this may not be, or nothing."""
-    if not name.isascii() or not headers.TOKEN.fullmatch(name.encode()):
+    if not name.isascii() or not names.TOKEN.fullmatch(name.encode()):
         return "is not a header name"
     if "*" in name:
         return "has a star: write each name in full"
-    key = headers.folded(name.lower().encode())
+    key = names.folded(name.lower().encode())
     if key in _OWN or (verb is not Verb.DROP and key in _NEVER):
         return "is written or removed by the gateway itself, whatever the rules say"
     if verb is not Verb.DROP and key.startswith(b"proxy-"):

@@ -1,11 +1,12 @@
 """Header lines in, header lines out: what a server may learn about the client, and a client about the server.
 
-Pure functions over lists of pairs. `request` and `response` give the whole list that is sent, framing included;
-nothing is copied by position, so neither order, case nor repetition of the client's lines gets through.
+Pure functions over lists of pairs. `request` and `response` give the whole list that is sent, framing
+included; nothing is copied by position, so neither order, case nor repetition of the client's lines gets
+through.
 
-Rules: a line passes because a list names it, never because no list forbids it (`open` and answers excepted, which
-say so); every name that `Connection` names goes; what a user's rule says comes last and cannot undo that;
-scrubbing twice gives what scrubbing once gave.
+Rules: a line passes because a list names it, never because no list forbids it (`open` and answers excepted,
+which say so); every name that `Connection` names goes; what a user's rule says comes last and cannot undo
+that; scrubbing twice gives what scrubbing once gave.
 """
 
 from collections.abc import Callable
@@ -16,9 +17,9 @@ from typing import NamedTuple
 
 from anongw.address import Address, Endpoint
 from anongw.errors import Reason, Refused
-from anongw.web import headers as names
+from anongw.web import headers as lists
 from anongw.web import persona, values
-from anongw.web.headers import Fate
+from anongw.web.names import Fate
 from anongw.web.rules import Action, Actions, Profile, Rules, Verb
 from anongw.wire.http1 import Framing, Headers, Kind, absolute, host_header
 
@@ -27,6 +28,7 @@ _Lines = dict[bytes, bytes]  # one line for each lower-case name
 _NONE: frozenset[bytes] = frozenset()
 # Enum members as globals: they are compared once for every line, and Python 3.11 is slow to fetch them.
 _DROP, _UNKNOWN, _BALANCED, _JUDGE = Fate.DROP, Fate.UNKNOWN, Fate.BALANCED, Fate.JUDGE
+_STRICT = Profile.STRICT
 _NO_BODY, _LENGTH, _CHUNKED = Kind.NONE, Kind.LENGTH, Kind.CHUNKED
 _PASSING = {
     Profile.STRICT: (Fate.STRICT,),
@@ -34,8 +36,8 @@ _PASSING = {
     Profile.OPEN: (Fate.STRICT, Fate.BALANCED, Fate.UNKNOWN),
 }
 
-# RFC 9110 §13.1: preconditions. On GET and HEAD they are validators, which are cookies set by a server's cache;
-# elsewhere they guard against lost updates.
+# RFC 9110 §13.1: preconditions. On GET and HEAD they are validators, which are cookies set by a server's
+# cache; elsewhere they guard against lost updates.
 _CONDITIONS = frozenset(
     (b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range")
 )
@@ -45,7 +47,8 @@ _VALIDATING = frozenset((b"GET", b"HEAD"))
 # Safe methods (RFC 9110 §9.2.1, RFC 4918, RFC 3253, RFC 5323), where `strict` has no update to guard.
 _SAFE = _VALIDATING | {b"OPTIONS", b"TRACE", b"PROPFIND", b"REPORT", b"SEARCH", b"QUERY"}
 
-# RFC 9110 §5.3: several lines are one, joined with a comma; RFC 6265 §5.4 has one Cookie line, with semicolons.
+# RFC 9110 §5.3: several lines are one, joined with a comma; RFC 6265 §5.4 has one Cookie line, with
+# semicolons.
 _JOINTS = {b"cookie": b"; "}
 # Clients differ in which lines they send, but not by much. Each entry is at most the names of one head.
 _ORDERS_MOST = 128
@@ -85,16 +88,15 @@ class Outgoing:
 
 class Scrubbed(NamedTuple):
     headers: Headers
-    unknown: (
-        int  # lines dropped because no list names them: for a counter, which says how many and never which
-    )
+    # Lines dropped because no list names them: for a counter, which says how many and never which.
+    unknown: int
 
 
 def request(headers: Headers, about: Outgoing, rules: Rules) -> Scrubbed:
     """What goes to the origin in place of a client's header lines.
 
-    The order is the persona's. Lines outside its record follow by name, alphabetically, which says nothing about
-    the client; those that no list names (`open`, a user's rule) come after those that one does.
+    The order is the persona's. Lines outside its record follow by name, alphabetically, which says nothing
+    about the client; those that no list names (`open`, a user's rule) come after those that one does.
 
     Raises:
         Refused: MALFORMED for what no parser should have let through, or a line that may be there once and
@@ -105,8 +107,9 @@ def request(headers: Headers, about: Outgoing, rules: Rules) -> Scrubbed:
     kept, named, unknown = _admitted(headers, rules.profile, actions)
     _judge(kept, about.origin, authority)
     conditions = _without_validators(kept, about.method, rules.profile)
+    theirs: _Lines = {}
     if actions:
-        # Once here, so that the persona answers what the rules say, and once more over the persona's own lines.
+        # Once here, so that the persona answers what the rules say, and again over the persona's own lines.
         theirs = _words_to_keep(headers, actions, named, about.origin, authority)
         _obey(actions, theirs, kept)
     if conditions and not conditions <= kept.keys():
@@ -140,7 +143,7 @@ def _admitted(headers: Headers, profile: Profile, actions: Actions) -> tuple[_Li
     kept: _Lines = {}
     options: list[bytes] = []
     unknown = 0
-    known = names.REQUEST
+    known = lists.REQUEST
     passing = _PASSING[profile]
     for name, value in headers:
         key, fate, _ = known[name]
@@ -159,7 +162,7 @@ def _is_kept(actions: Actions, key: bytes) -> bool:
 
 
 def _merged(key: bytes, first: bytes, second: bytes) -> bytes:
-    if key not in names.SINGLE:
+    if key not in lists.SINGLE:
         return _JOINTS.get(key, b", ").join((first, second))
     if first != second:
         raise Refused(Reason.MALFORMED, "two values for a header that has one")
@@ -168,8 +171,6 @@ def _merged(key: bytes, first: bytes, second: bytes) -> bytes:
 
 def _named(options: list[bytes], kept: _Lines) -> frozenset[bytes]:
     """RFC 9110 §7.6.1: remove what Connection names. Returns those names."""
-    if not options or (len(options) == 1 and options[0] in _ORDINARY):
-        return _NONE
     named = _options(options)
     for key in named:
         kept.pop(key, None)
@@ -177,8 +178,11 @@ def _named(options: list[bytes], kept: _Lines) -> frozenset[bytes]:
 
 
 def _options(values: list[bytes]) -> frozenset[bytes]:
+    """The names in lines of Connection, but for those that it may not name."""
+    if not values or (len(values) == 1 and values[0] in _ORDINARY):
+        return _NONE
     listed = b",".join(values).lower().split(b",")
-    return frozenset(option.strip(b" \t") for option in listed) - names.GUARDED
+    return frozenset(option.strip(b" \t") for option in listed) - lists.GUARDED
 
 
 def _judge(kept: _Lines, origin: Endpoint, authority: bytes) -> None:
@@ -199,11 +203,11 @@ def _replace(kept: _Lines, key: bytes, value: bytes | None) -> None:
 
 
 def _without_validators(kept: _Lines, method: bytes, profile: Profile) -> frozenset[bytes]:
-    """Remove the conditions that this method may not bear; returns those that make a range one of one version."""
-    if _CONDITIONS.isdisjoint(kept):
+    """Remove the conditions that this method may not bear; returns those that tie a range to one version."""
+    conditions = _CONDITIONS.intersection(kept)
+    if not conditions:
         return _NONE
-    conditions = _CONDITIONS & kept.keys()
-    strict = profile is Profile.STRICT
+    strict = profile is _STRICT
     # A server may read `get` as GET.
     if method.upper() in (_SAFE if strict else _VALIDATING):
         for key in conditions:
@@ -263,17 +267,17 @@ def _ordered(kept: _Lines, who: persona.Persona) -> Headers:
 
 
 @lru_cache(_ORDERS_MOST)
-def _order(browser: bool, keys: tuple[bytes, ...]) -> tuple[tuple[bytes, ...], _Pick]:  # noqa: FBT001 - a cache key
+def _order(browser: bool, keys: tuple[bytes, ...]) -> tuple[tuple[bytes, ...], _Pick]:  # noqa: FBT001 - cached
     """For one set of lines: their names as they are sent, and what takes their values in that order."""
     who = persona.BROWSER if browser else persona.TOOL
-    known = names.REQUEST
+    known = lists.REQUEST
     rest = sorted((known[key].fate is _UNKNOWN, key) for key in keys if key not in who.names)
     ordered = [key for key in who.names if key in keys] + [key for _, key in rest]
     # Every list of lines has a Host and a User-Agent, and so two: with one, itemgetter would give no tuple.
     return tuple(who.names.get(key) or known[key].name for key in ordered), itemgetter(*ordered)
 
 
-def response(
+def response(  # noqa: PLR0913, PLR0917 - each is a fact of its own
     headers: Headers,
     status: int,
     framing: Framing,
@@ -284,12 +288,12 @@ def response(
     """What goes to the client in place of an origin's header lines, in the origin's order and spelling.
 
     `framing` is how the body goes to the client. With no body (HEAD, 304) the origin's Content-Length passes,
-    since it speaks of the answer to a GET (RFC 9110 §8.6). `Connection` is the caller's to append, but for the
-    101 that answers a websocket. Interim answers other than that one are the caller's to swallow.
+    since it speaks of the answer to a GET (RFC 9110 §8.6). `Connection` is the caller's to append, but for
+    the 101 that answers a websocket. Interim answers other than that one are the caller's to swallow.
 
     Raises:
-        Refused: UPSTREAM_MALFORMED for what no parser should have let through, for a 101 that nobody asked for,
-            and for 407: a far server that fishes for the gateway's password gets no answer through.
+        Refused: UPSTREAM_MALFORMED for what no parser should have let through, for a 101 that nobody asked
+            for, and for 407: a far server that fishes for the gateway's password gets no answer through.
     """
     if status == _PROXY_AUTHENTICATION_REQUIRED:
         raise Refused(Reason.UPSTREAM_MALFORMED, "a far 407")
@@ -299,9 +303,10 @@ def response(
     passing, read = _passing(headers, rules.profile, actions)
     if status == _SWITCHING_PROTOCOLS:
         return passing + _switched(read[b"upgrade"], websocket=websocket)
-    lengths = set(read[b"content-length"])
-    if framing.kind is _NO_BODY and status >= _OK and status != _NO_CONTENT and len(lengths) == 1:
-        framing = Framing(Kind.LENGTH, _number(lengths.pop()))
+    if framing.kind is _NO_BODY and status >= _OK and status != _NO_CONTENT:
+        lengths = set(read[b"content-length"])
+        if len(lengths) == 1:
+            framing = Framing(_LENGTH, _number(lengths.pop()))
     return passing + _framing(framing)
 
 
@@ -309,7 +314,7 @@ def _passing(headers: Headers, profile: Profile, actions: Actions) -> tuple[Head
     """The lines that pass, and the values of those that the gateway reads and writes anew."""
     passing: Headers = []
     read: _Read = {b"connection": [], b"content-length": [], b"upgrade": []}
-    known = names.ANSWER
+    known = lists.ANSWER
     for name, value in headers:
         key, fate, _ = known[name]
         if key in read:
@@ -330,7 +335,7 @@ def _left(key: bytes, fate: Fate, value: bytes, profile: Profile, action: Action
     # Kept or not, the challenges that no client could answer go.
     if fate is _JUDGE and not (keep and key != b"www-authenticate"):
         return _ANSWER_BY_VALUE[key](value)
-    dropped = fate is _DROP or (fate is _BALANCED and profile is Profile.STRICT)
+    dropped = fate is _DROP or (fate is _BALANCED and profile is _STRICT)
     return None if dropped and not keep else value
 
 

@@ -11,7 +11,8 @@ from anongw.address import Endpoint
 from anongw.errors import Reason, Refused
 from anongw.wire.http1 import absolute
 
-# The whole of a value is printable, or bytes above ASCII that some servers send (RFC 9110 §5.5, obs-text), or HTAB.
+# The whole of a value is printable, or bytes above ASCII that some servers send (RFC 9110 §5.5, obs-text),
+# or HTAB.
 _CLEAN = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 
 _QUOTED = rb'"(?:[^"\\]|\\.)*"'
@@ -19,7 +20,8 @@ _ELEMENT = re.compile(rb"(?:[^,\"]|" + _QUOTED + rb")+")
 # RFC 8288 §3: a target in angle brackets may hold commas and quotes of its own.
 _LINK = re.compile(rb"\s*<[^>]*>(?:[^,\"<]|" + _QUOTED + rb")*\s*")
 _REL = re.compile(rb";\s*rel\s*=\s*(" + _QUOTED + rb"|[^\s;,\"]*)", re.IGNORECASE)
-# RFC 9110 §11.3: challenge = auth-scheme [ 1*SP ( token68 / #auth-param ) ]; a lone `name =` continues the last one.
+# RFC 9110 §11.3: challenge = auth-scheme [ 1*SP ( token68 / #auth-param ) ]; a lone `name =` continues the
+# last one.
 _SCHEME = re.compile(rb"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?=\s*$|\s+(?!\s|=))")
 
 # What is looked up, connected to or fetched before anybody asked.

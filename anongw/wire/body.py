@@ -156,9 +156,7 @@ class ChunkedBody:
             if len(reader) >= most:
                 raise Refused(self._reason, f"no end of line within {most} bytes")
             return None
-        line = reader.take(end)
-        reader.take(len(_CRLF))
-        return line
+        return reader.take(end + len(_CRLF))[:end]
 
 
 def decoder(framing: Framing, reason: Reason) -> Body:

@@ -286,12 +286,11 @@ def _validated(head: bytes, lines: int, *, response: bool) -> tuple[Headers, _Fi
     parser = HttpResponseParser(collector) if response else HttpRequestParser(collector)
     try:
         parser.feed_data(head)
-    except HttpParserUpgrade as upgrade:
-        # Said of CONNECT, 101 and Upgrade, once the head is read; what follows is not its business here.
-        if upgrade.args[0] != len(head):
-            raise Refused(Reason.MALFORMED, "bytes behind the head") from None
+    except HttpParserUpgrade:
+        pass  # said of CONNECT, 101 and Upgrade once the head is read: what follows is not its business here
     except HttpParserError as error:
         raise Refused(Reason.MALFORMED, str(error)) from None
+    # No input is known to get here. If one does, two parsers disagree on where a head ends.
     if not collector.complete:
         raise Refused(Reason.MALFORMED, "the head does not end where it seems to")
     headers = collector.headers

@@ -151,7 +151,7 @@ def request(reader: Reader) -> Generator[None, None, Request]:
 
 
 def reply(code: Reply, kind: AddressType = AddressType.IPV4) -> bytes:
-    """The answer to a request whose address was of this kind; IPv4 where it was a name or never understood."""
+    """The answer to a request with an address of this kind; IPv4 where it was a name or never understood."""
     family, size = (AddressType.IPV6, 16) if kind is AddressType.IPV6 else (AddressType.IPV4, 4)
     return bytes((VERSION, code, 0, family)) + bytes(size + 2)
 

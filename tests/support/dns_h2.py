@@ -12,18 +12,23 @@ from anyio.abc import ByteStream, TaskGroup
 
 from tests.support.dns_script import Fault, Seen
 
+_GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError)
+
 
 class H2Server:
     """One connection; questions are answered as they come. `reset` hears of those that the client gave up."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one fact each
         self,
         stream: ByteStream,
         answer: Callable[[Seen], Awaitable[list[bytes]]],
         reset: Callable[[int], None],
         number: int,
-        settings: dict[h2.settings.SettingCodes, int],
+        *,
+        streams_most: int,
+        shut_window: bool,
     ) -> None:
+        self._shut_window = shut_window  # after an answer, queries get no window of their own
         self._stream = stream
         self._answer = answer
         self._reset = reset
@@ -35,7 +40,9 @@ class H2Server:
         self._h2 = h2.connection.H2Connection(
             h2.config.H2Configuration(client_side=False, header_encoding=None)
         )
-        self._h2.local_settings = h2.settings.Settings(client=False, initial_values=settings)
+        self._h2.local_settings = h2.settings.Settings(
+            client=False, initial_values={h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: streams_most}
+        )
         self._h2.initiate_connection()
 
     async def run(self) -> None:
@@ -47,7 +54,7 @@ class H2Server:
                     for event in self._h2.receive_data(data):
                         self._event(event, tasks)
                     await self._flush()
-            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            except (*_GONE, h2.exceptions.ProtocolError):  # h2 reads nothing after our own GOAWAY
                 tasks.cancel_scope.cancel()
 
     def _event(self, event: h2.events.Event, tasks: TaskGroup) -> None:
@@ -55,7 +62,7 @@ class H2Server:
             case h2.events.RequestReceived(stream_id=key, headers=headers):
                 pairs = [(bytes(name), bytes(value)) for name, value in headers]
                 self._seen[key] = Seen("h2", self._number, b"", pairs)
-                # A server that opens no window at first opens it now.
+                # A server that shut the window opens it now, a bit.
                 if self._h2.local_settings.initial_window_size == 0:
                     self._h2.increment_flow_control_window(1024, key)
             case h2.events.DataReceived(stream_id=key):
@@ -80,6 +87,8 @@ class H2Server:
                     self._respond(key, bytes(100_000) if seen.fault is Fault.HUGE else body, seen.fault)
             except h2.exceptions.ProtocolError:
                 return  # the client gave it up meanwhile
+            if self._shut_window:
+                self._h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 0})
             await self._flush()
             if seen.fault in (Fault.CLOSE, Fault.GOAWAY):
                 tasks.cancel_scope.cancel()

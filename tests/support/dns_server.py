@@ -5,8 +5,10 @@ held waits until the test sets `released`. The whole server lives in one task.
 """
 
 import ipaddress
+import secrets
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -16,12 +18,14 @@ import dns.flags
 import dns.message
 import dns.rcode
 import dns.rrset
-import h2.settings
 import trustme
 from anyio.abc import ByteStream, SocketStream, TaskGroup, TaskStatus
 from anyio.streams.tls import TLSAttribute, TLSStream
 
+from anongw.net.task_stream import connect
 from anongw.resolve.resolver import Resolver
+from anongw.resolve.server import Server, parse_server
+from anongw.resolve.upstream import Upstream, Way
 from tests.support.dns_h2 import H2Server
 from tests.support.dns_script import Fault, Script, Seen
 
@@ -45,8 +49,8 @@ class FakeDns:
         self.seen: list[Seen] = []
         self.connections = 0
         self.open = 0  # connections
-        self.streams_most = 100  # HTTP/2 settings
-        self.window = 65535
+        self.streams_most = 100  # HTTP/2: its limit on streams
+        self.shut_window = False  # HTTP/2: no room for a query until it is announced
         self.cancelled: list[int] = []  # HTTP/2 streams that the client reset
         self.released = anyio.Event()
         self._changed = anyio.Event()
@@ -163,12 +167,15 @@ class FakeDns:
             self.cancelled.append(key)
             self.change()
 
-        codes = h2.settings.SettingCodes
-        settings: dict[h2.settings.SettingCodes, int] = {
-            codes.MAX_CONCURRENT_STREAMS: self.streams_most,
-            codes.INITIAL_WINDOW_SIZE: self.window,
-        }
-        await H2Server(stream, self.answers, reset, number, settings).run()
+        served = H2Server(
+            stream,
+            self.answers,
+            reset,
+            number,
+            streams_most=self.streams_most,
+            shut_window=self.shut_window,
+        )
+        await served.run()
 
     async def _http1(self, stream: ByteStream, number: int) -> None:
         buffer = b""
@@ -259,7 +266,7 @@ class FakeDns:
             reply.set_rcode(dns.rcode.NXDOMAIN)
         if self.negative_ttl is not None:
             soa = f"ns.example. root.example. 1 2 3 4 {self.negative_ttl}"
-            reply.authority.append(dns.rrset.from_text(name.parent(), 900, "IN", "SOA", soa))
+            reply.authority.append(dns.rrset.from_text(name.parent(), 86400, "IN", "SOA", soa))
         return reply
 
 
@@ -286,4 +293,26 @@ async def running(*lives: FakeDns | Resolver) -> AsyncIterator[None]:
         for life in lives:
             await tasks.start(life.serve if isinstance(life, FakeDns) else life.run)
         yield
+        tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def asking(
+    server: FakeDns, scheme: str, ca_file: str = "", *, seconds: float = 20, idle: float = 20
+) -> AsyncIterator[Upstream]:
+    """The server running, and what asks it by that scheme."""
+    way = Way(
+        dial=partial(connect, timeout=20),
+        datagrams=True,
+        ca_file=ca_file,
+        timeout=seconds,
+        draw_id=partial(secrets.randbelow, 1 << 16),
+        now=time.monotonic,
+        udp_wait=0.05,
+        idle=idle,
+    )
+    async with running(server), anyio.create_task_group() as tasks:
+        target = parse_server(server.url(scheme))
+        assert isinstance(target, Server)
+        yield Upstream(target, way, tasks)
         tasks.cancel_scope.cancel()

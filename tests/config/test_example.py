@@ -1,0 +1,55 @@
+"""The example is a config: as printed it changes nothing, and each of its lines can be taken."""
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from anongw.config import Config, load
+from anongw.config.example import example
+
+
+def test_as_printed_it_is_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "anongw.toml"
+    path.write_text(example())
+    assert load(path) == Config()
+
+
+def test_every_key_taken_it_still_loads_and_says_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "anongw.toml"
+    path.write_text(re.sub("^#(?! )", "", example(), flags=re.MULTILINE))
+    config = load(path)
+    assert set(config.users) == {"alice"}
+    assert config.resolve.zones
+    assert config.resolve.hosts
+    (rule,) = config.scrub.rules
+    assert rule.drop
+    assert rule.set
+    assert rule.keep
+    plain = msgspec.structs.replace(
+        config,
+        users={},
+        resolve=msgspec.structs.replace(config.resolve, zones={}, hosts={}),
+        scrub=msgspec.structs.replace(config.scrub, rules=()),
+    )
+    assert plain == Config()
+
+
+def test_every_key_is_there() -> None:
+    text = example()
+    for section in msgspec.structs.fields(Config):
+        assert re.search(rf"^#?\[{section.name}\]$", text, re.MULTILINE)
+    for name in (
+        "idle",
+        "handshake",
+        "profile",
+        "allow_private",
+        "by_destination",
+        "negative_most",
+        "clients",
+    ):
+        assert f"\n#{name} = " in text
+
+
+def test_its_lines_fit_a_screen() -> None:
+    assert max(len(line) for line in example().splitlines()) <= 110

@@ -1,0 +1,229 @@
+"""Each rule of `net/stream.py`, on real sockets driven by a real engine."""
+
+import socket
+from collections.abc import Generator
+
+import pytest
+
+from anongw.errors import Reason, Refused
+from anongw.net.fiber import Fiber
+from anongw.net.stream import CHUNK, Stream
+from tests.support.driven import driven
+from tests.support.sockets import Kind, pair, reset
+
+KINDS = pytest.mark.parametrize("kind", list(Kind))
+
+
+class Desk:
+    """What a stream needs of the engine, for calls that never wait."""
+
+    def __init__(self) -> None:
+        self.buffer = bytearray(CHUNK)
+        self.closed: list[Stream] = []
+
+    def close(self, stream: Stream) -> None:
+        self.closed.append(stream)
+
+    def ready(self, stream: Stream, events: int) -> None: ...
+
+
+def stream_on(sock: socket.socket) -> Stream:
+    desk = Desk()
+    return Stream(sock, desk, desk, Reason.UPSTREAM_CLOSED)
+
+
+@KINDS
+async def test_fill_takes_what_is_there_and_waits_for_what_is_not(kind: Kind) -> None:
+    async with driven() as engine:
+        seen: list[tuple[bool, bytes]] = []
+
+        async def carry(fiber: Fiber, client: Stream) -> None:
+            for _ in range(3):
+                more = await client.fill()
+                seen.append((more, client.reader.take()))
+
+        flow = engine.flow(carry, kind=kind)
+        for number, data in enumerate([b"first", b"second"], 1):
+            await flow.peer.send(data)
+            await engine.at_rest()
+            assert len(seen) == number
+        flow.peer.last()
+        assert await flow.over() is None
+        assert seen == [(True, b"first"), (True, b"second"), (False, b"")]
+
+
+def test_fill_now_says_what_has_happened_so_far() -> None:
+    near, far = pair()
+    with near, far:
+        stream = stream_on(near)
+        assert stream.fill_now() is None
+        far.send(b"x")
+        assert stream.fill_now() is True
+        far.shutdown(socket.SHUT_WR)
+        assert stream.fill_now() is False
+        assert stream.reader.eof
+        assert stream.reader.take() == b"x"
+
+
+def test_one_call_takes_a_chunk_at_most() -> None:
+    near, far = pair(Kind.UNIX)
+    with near, far:
+        stream = stream_on(near)
+        far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * CHUNK)
+        assert far.send(bytes(CHUNK + 1)) == CHUNK + 1
+        while stream.fill_now():
+            assert len(stream.reader) <= CHUNK
+            stream.reader.take()
+        assert stream.received == CHUNK + 1
+
+
+def line(stream: Stream) -> Generator[None, None, bytes]:
+    return (yield from stream.reader.until(b"\n", 100))
+
+
+async def test_read_drives_a_codec_and_leaves_what_follows() -> None:
+    async with driven() as engine:
+        lines: list[bytes] = []
+
+        async def carry(fiber: Fiber, client: Stream) -> None:
+            lines.append(await client.read(line(client)))
+            lines.append(client.reader.take())
+
+        flow = engine.flow(carry)
+        for piece in (b"a", b"b", b"c\nthe tunnel's"):
+            await flow.peer.send(piece)
+            await engine.at_rest()
+        assert await flow.over() is None
+        assert lines == [b"abc\n", b"the tunnel's"]
+
+
+@pytest.mark.parametrize("early", [b"", b"no end"])
+async def test_a_codec_that_the_peer_leaves_short_is_the_streams_loss(early: bytes) -> None:
+    async with driven() as engine:
+
+        async def carry(fiber: Fiber, client: Stream) -> None:
+            await client.read(line(client))
+
+        flow = engine.flow(carry)
+        await flow.peer.send(early)
+        flow.peer.last()
+        assert await flow.over() is Reason.CLIENT_GONE
+
+
+async def test_what_the_codec_refuses_is_refused() -> None:
+    async with driven() as engine:
+
+        async def carry(fiber: Fiber, client: Stream) -> None:
+            await client.read(line(client))
+
+        flow = engine.flow(carry)
+        await flow.peer.send(bytes(101))
+        assert await flow.over() is Reason.TOO_LARGE
+
+
+@KINDS
+async def test_send_waits_while_the_peer_does_not_take_it(kind: Kind) -> None:
+    data = bytes(range(256)) * 16384  # 4 MiB
+    async with driven() as engine:
+        stages: list[str] = []
+
+        async def carry(fiber: Fiber, client: Stream) -> None:
+            await client.send(b"")
+            stages.append("begun")
+            await client.send(data)
+            stages.append("done")
+            assert client.sent == len(data)
+
+        flow = engine.flow(carry, kind=kind, buffer=16384)
+        await engine.at_rest()
+        assert stages == ["begun"]
+        assert await flow.peer.rest() == data
+        assert await flow.over() is None
+
+
+@pytest.mark.parametrize("lost", [Reason.CLIENT_GONE, Reason.UPSTREAM_CLOSED])
+def test_an_error_of_the_socket_is_the_streams_own_reason(lost: Reason) -> None:
+    def fill(stream: Stream) -> None:
+        stream.fill_now()
+
+    def send(stream: Stream) -> None:
+        stream.send(b"x").send(None)
+
+    for call in (fill, send):
+        near, far = pair()
+        with near:
+            stream = stream_on(near)
+            stream.lost = lost
+            reset(far)
+            with pytest.raises(Refused) as refused:
+                call(stream)
+            assert refused.value.reason is lost
+
+
+def test_the_detail_of_a_loss_names_no_address() -> None:
+    near, far = pair()
+    with near:
+        reset(far)
+        with pytest.raises(Refused) as refused:
+            stream_on(near).fill_now()
+        assert refused.value.detail == "ConnectionResetError"
+        assert refused.value.__cause__ is None
+
+
+def test_last_words_never_wait_and_never_raise() -> None:
+    near, far = pair(buffer=16384)
+    with near, far:
+        stream = stream_on(near)
+        while (taken := stream.sent) < 2**24:
+            stream.send_now(bytes(65536))
+            if stream.sent == taken:
+                break
+        assert 0 < taken < 2**24
+        reset(far)
+        stream.send_now(b"to nobody")
+        assert stream.sent == taken
+
+
+def test_saying_our_last_lets_the_peer_go_on_and_is_harmless_when_it_is_gone() -> None:
+    near, far = pair()
+    with near, far:
+        stream = stream_on(near)
+        stream.send_eof()
+        assert far.recv(1) == b""
+        far.send(b"still here")
+        assert stream.fill_now() is True
+        reset(far)
+        stream.send_eof()
+
+
+@KINDS
+def test_unsent_tells_what_the_peer_has_not_taken(kind: Kind) -> None:
+    near, far = pair(kind, buffer=16384)
+    with near, far:
+        stream = stream_on(near)
+        assert stream.unsent() == 0
+        stream.send_now(bytes(2**22))
+        assert stream.unsent() > 0
+    assert stream.unsent() == 0  # and 0 where the kernel cannot say
+
+
+def test_closing_is_left_to_the_engine() -> None:
+    near, far = pair()
+    with near, far:
+        desk = Desk()
+        stream = Stream(near, desk, desk, Reason.CLIENT_GONE)
+        stream.close()
+        assert desk.closed == [stream]
+        assert near.fileno() >= 0
+
+
+def test_a_reset_is_seen_as_one_by_the_peer() -> None:
+    near, far = pair()
+    with near, far:
+        desk = Desk()
+        stream = Stream(near, desk, desk, Reason.CLIENT_GONE)
+        stream.reset()
+        assert desk.closed == [stream]
+        near.close()
+        with pytest.raises(ConnectionResetError):
+            far.recv(1)

@@ -1,0 +1,47 @@
+"""Which names stay here."""
+
+import pytest
+
+from anongw.resolve.zones import PRIVATE_SUFFIXES, is_private, longest, suffixes
+
+
+def test_the_list() -> None:
+    assert {
+        "localhost", "local", "internal", "onion", "home.arpa", "invalid", "alt", "test",
+    } == PRIVATE_SUFFIXES  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", sorted(PRIVATE_SUFFIXES))
+def test_a_private_suffix_is_private_at_any_depth(suffix: str) -> None:
+    assert is_private(suffix)
+    assert is_private(f"a.{suffix}")
+    assert is_private(f"a.b.{suffix}")
+    assert not is_private(f"{suffix}.example.org")
+    assert not is_private(f"a.not{suffix}" if "." not in suffix else "a.nothome.arpa")
+
+
+@pytest.mark.parametrize(
+    ("name", "private"),
+    [("printer", True), ("example.org", False), ("arpa", True), ("1.0.0.127.in-addr.arpa", False)],
+)
+def test_other_names(name: str, private: bool) -> None:  # noqa: FBT001 - a column of the table
+    assert is_private(name) is private
+
+
+def test_suffixes() -> None:
+    assert list(suffixes("a.b.c")) == ["a.b.c", "b.c", "c"]
+
+
+@pytest.mark.parametrize(
+    ("name", "zone"),
+    [
+        ("a.lab.internal", "lab"),
+        ("lab.internal", "lab"),
+        ("b.internal", "all"),
+        ("deep.a.lab.internal", "lab"),
+        ("notlab.internal", "all"),
+        ("internal.example", None),
+    ],
+)
+def test_the_longest_suffix_wins(name: str, zone: str | None) -> None:
+    assert longest(name, {"internal": "all", "lab.internal": "lab"}) == zone

@@ -1,0 +1,147 @@
+"""What a config would do, in words; what other rooms find wrong with it; which consequences are told."""
+
+from pathlib import Path
+
+import pytest
+
+from anongw import check
+from anongw.config import Config, ConfigError, load
+
+HASH = f"$scrypt$ln=14,r=8,p=1${'A' * 22}${'B' * 43}"
+
+
+def config(*sets: str) -> Config:
+    return load(None, sets, also=check.faults)
+
+
+def said(*sets: str) -> str:
+    return "\n".join(check.explain(config(*sets)))
+
+
+@pytest.mark.parametrize(
+    ("setting", "path", "message"),
+    [
+        ('resolve.servers=["https://dns.quad9.net/"]', "resolve.servers[0]", "named by its address"),
+        ('resolve.servers=["system", "udp://9.9.9.9"]', "resolve.servers", '"system" alone'),
+        ('resolve.zones.lan="nonsense"', "resolve.zones.lan", "is no resolver"),
+        ("resolve.ca_file=/nowhere/ca.pem", "resolve.ca_file", "is no file that can be read"),
+        ('scrub.rules=[{drop=["a b"]}]', "scrub.rules[0].drop", "is not a header name"),
+        ('scrub.rules=[{}, {host="*.a.test"}]', "scrub.rules[1].host", 'write "a.test"'),
+        ("limits.connections=99999999", "limits.connections", "raise the hard limit"),
+    ],
+)
+def test_faults_that_other_rooms_find(setting: str, path: str, message: str) -> None:
+    load(None, [setting])  # by itself the config cannot tell
+    with pytest.raises(ConfigError) as caught:
+        config(setting)
+    assert caught.value.path == path
+    assert message in caught.value.message
+
+
+def test_they_have_their_line(tmp_path: Path) -> None:
+    path = tmp_path / "anongw.toml"
+    path.write_text('[[scrub.rules]]\nhost = "a.test"\n[[scrub.rules]]\ndrop = ["a b"]\n')
+    with pytest.raises(ConfigError) as caught:
+        load(path, also=check.faults)
+    assert caught.value.line == 4
+
+
+def test_the_defaults() -> None:
+    lines = check.explain(config())
+    assert [line.split()[0] for line in lines] == [
+        "listens",
+        "serves",
+        "names",
+        "goes",
+        "scrubs",
+        "limits",
+        "logs",
+    ]
+    text = "\n".join(lines)
+    for part in (
+        "127.0.0.1:1080",
+        "this machine's programs",
+        "dns.quad9.net by HTTPS, cloudflare-dns.com by HTTPS",
+        "every public address",
+        "profile balanced",
+        "idle tunnels 2h",
+        "without names",
+    ):
+        assert part in text
+    assert len(lines) <= 10
+    assert check.warnings(config()) == ["with no chain every destination sees this machine's address"]
+
+
+@pytest.mark.parametrize(
+    ("sets", "part"),
+    [
+        ((f"users.bob={HASH}",), "1 users, by password"),
+        (('listen.addresses=["0.0.0.0:1"]', 'listen.clients=["10.0.0.0/8"]'), "everybody from 10.0.0.0/8"),
+        (('resolve.servers=["system"]',), "this machine's name servers"),
+        (
+            ('resolve.servers=["udp://9.9.9.9"]', 'resolve.zones.lan="system"'),
+            "9.9.9.9 by UDP, 1 zones elsewhere",
+        ),
+        (('resolve.hosts."a.test"=["192.0.2.1"]',), "1 hosts fixed"),
+        (('policy.allow=["example.org"]',), "goes to   example.org"),
+        (('policy.deny=["*:25", "a", "b", "c", "d", "e", "f"]',), "never to *:25, a, b, c, d and 2 more"),
+        (('policy.allow_private=["10.0.0.0/8"]',), "and to private 10.0.0.0/8"),
+        (('scrub.rules=[{drop=["X-A"]}]', "scrub.profile=strict"), "profile strict, 1 rules of your own"),
+        (("limits.connections=8",), "8 connections, 6 for one client"),
+        (("limits.per_client=5",), " 5 for one client"),
+        (("log.names=true", "log.level=debug"), "level debug, WITH names"),
+    ],
+)
+def test_each_setting_is_told(sets: tuple[str, ...], part: str) -> None:
+    assert part in said(*sets)
+
+
+@pytest.mark.parametrize(
+    ("sets", "part"),
+    [
+        (('resolve.servers=["system"]',), "this machine's name servers see every name"),
+        (('resolve.servers=["udp://9.9.9.9"]',), "in the clear"),
+        (('resolve.zones.lan="tcp://9.9.9.9"',), "in the clear"),
+        (
+            ('listen.addresses=["0.0.0.0:1"]', f"users.bob={HASH}"),
+            "passwords come to a listener in the clear",
+        ),
+        ((f"users.bob={HASH}",), "SOCKS4 has no passwords"),
+        (('policy.allow_private=["::/0"]',), "reach this machine"),
+        (("limits.idle=1h",), "below 2h"),
+        (("log.names=true",), "browsing history"),
+        (("scrub.profile=open",), "one browser from another"),
+        (('resolve.hosts."a.test"=["192.168.1.1"]',), "a.test leads to a private address"),
+    ],
+)
+def test_consequences_are_told(sets: tuple[str, ...], part: str) -> None:
+    assert [one for one in check.warnings(config(*sets)) if part in one]
+
+
+@pytest.mark.parametrize(
+    ("sets", "part"),
+    [
+        (('resolve.zones.lan="udp://192.168.1.1"',), "in the clear"),
+        (
+            ('resolve.hosts."a.test"=["192.168.1.1"]', 'policy.allow_private=["192.168.0.0/16"]'),
+            "private address",
+        ),
+        ((f"users.bob={HASH}",), "in the clear"),
+        (("limits.idle=2h",), "limits.idle"),
+    ],
+)
+def test_and_not_where_there_are_none(sets: tuple[str, ...], part: str) -> None:
+    assert not [one for one in check.warnings(config(*sets)) if part in one]
+
+
+def test_what_is_hidden_and_what_is_not_in_three_lines() -> None:
+    hidden, shown, names = check.hidden(config("scrub.profile=strict", 'resolve.servers=["tls://9.9.9.9"]'))
+    assert "profile strict" in hidden
+    assert "sees this machine's address" in shown
+    assert "TLS is not scrubbed" in shown
+    assert "9.9.9.9 by TLS" in names
+
+
+def test_no_line_shows_a_hash() -> None:
+    mine = config(f"users.bob={HASH}")
+    assert "BBB" not in "\n".join([*check.explain(mine), *check.warnings(mine), *check.hidden(mine)])
