@@ -73,18 +73,21 @@ async def serve(
     """
     stop = stop or anyio.Event()
     gateway = Gateway(config)
-    async with anyio.create_task_group() as tasks:
-        await tasks.start(gateway.engine.run)
-        await tasks.start(gateway.resolver.run)
-        if signals:
-            await tasks.start(_watch_signals, stop, tasks.cancel_scope)
-        try:
-            ready(gateway.listen())
+    try:
+        listeners = gateway.listen()
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(gateway.engine.run)
+            await tasks.start(gateway.resolver.run)
+            if signals:
+                await tasks.start(_watch_signals, stop, tasks.cancel_scope)
+            ready(listeners)
+            tasks.start_soon(gateway.warm_up)
             await stop.wait()
             await gateway.drain()
-        finally:
-            gateway.close()
             tasks.cancel_scope.cancel()
+    finally:
+        gateway.close()
+    log.logger.info("stopped: {}", gateway.counters.summary())
 
 
 class Gateway:
@@ -106,7 +109,8 @@ class Gateway:
         self.counters = log.Counters()
         dialer = Direct(policy, self.resolver)
         self._pool = Pool(self.engine, limits)
-        self._handler = Clean(compile_rules(config.scrub), Forward(dialer, self._pool, limits))
+        forward = Forward(dialer, self._pool, limits)
+        self._handler = Clean(compile_rules(config.scrub), forward, self.counters)
         self._delivery = Delivery(self._pool, limits)
         self._rooms = Rooms(
             limits=limits,
@@ -145,9 +149,19 @@ class Gateway:
         with anyio.move_on_after(_LAST_WORDS):
             await self.engine.drained()
 
+    async def warm_up(self) -> None:
+        """Load what the first look-up needs, while nobody waits for it."""
+        try:
+            sentences = await anyio.to_thread.run_sync(self.resolver.preload)
+        except Refused:
+            sentences = ("resolve.ca_file cannot be read: no resolver can be asked over TLS",)
+        for sentence in sentences:
+            log.logger.warning("{}", sentence)
+
     def close(self) -> None:
         self._close_listeners()
         self._pool.close()
+        self.engine.shut()
         self._rooms.pipes.close()
 
     def _accepted(self, listener: Listener, sock: socket.socket, client: Address | None) -> None:

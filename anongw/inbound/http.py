@@ -8,6 +8,7 @@ a client that names this machine in `Host` is told that it is wrong.
 
 import base64
 import binascii
+import re
 
 from anongw.errors import Reason, Refused
 from anongw.inbound.session import Session
@@ -22,6 +23,9 @@ ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _BODY = b"The request could not be served.\n"
 _CHALLENGE = (b"Proxy-Authenticate", b'Basic realm="proxy", charset="UTF-8"')
 _SWITCHING = 101
+# How a request begins that names no origin (RFC 9112 §3.2.1, §3.2.4), CONNECT apart.
+_PROBE = re.compile(rb"(?:\r\n)?(?!CONNECT )[A-Z]+ [^A-Za-z]")
+_PROBE_MOST = 32
 
 # A coarse code for every reason: what the client could do about it, not what we know.
 STATUS: dict[Reason, int] = {
@@ -75,13 +79,14 @@ _PHRASES = {
 _CHALLENGED = 407
 
 
-def refusal(reason: Reason, *, told: bool, keep_alive: bool = False) -> bytes:
+def refusal(reason: Reason, *, told: bool, keep_alive: bool = False, bodiless: bool = False) -> bytes:
     """Our own answer, whole.
 
     Args:
         reason: why.
         told: name the reason too, in a header: only to a local CONNECT client, where no page can read it.
         keep_alive: the client may ask again on this connection.
+        bodiless: the answer to a HEAD; behind it a body would be read as the next answer (RFC 9110 §9.3.2).
 
     """
     status = STATUS[reason]
@@ -91,7 +96,7 @@ def refusal(reason: Reason, *, told: bool, keep_alive: bool = False) -> bytes:
     if told:
         headers.append((b"Anongw-Request-Failed", reason.value.encode("ascii")))
     headers.append((b"Connection", b"keep-alive" if keep_alive else b"close"))
-    return http1.build_response(status, _PHRASES[status], headers) + _BODY
+    return http1.build_response(status, _PHRASES[status], headers) + (b"" if bodiless else _BODY)
 
 
 def credentials(head: RequestHead) -> tuple[bytes, bytes] | None:
@@ -131,7 +136,7 @@ class Http:
         """Serve requests until one ends the connection or turns it into a tunnel."""
         while await self._asked():
             try:
-                head = await self._client.read(http1.request_head(self._client.reader, self._head_limits))
+                head = await self._head()
                 if head is None:
                     return None
                 if not await self._admit(head):
@@ -169,6 +174,21 @@ class Http:
         session.begin("http")
         return True
 
+    async def _head(self) -> RequestHead | None:
+        """Read a request's head. What is wrong with one that is meant for us is not said either."""
+        reader = self._client.reader
+        try:
+            head = await self._client.read(http1.request_head(reader, self._head_limits))
+        except Refused as refused:
+            # One that is too long is still here, and a page may make its URL as long as it likes.
+            if refused.reason is Reason.TOO_LARGE and _PROBE.match(reader.peek_now(_PROBE_MOST)):
+                raise Refused(Reason.PROBE) from None
+            raise
+        # Before anybody is asked for a password: a challenge would tell a page that a proxy is here.
+        if head is not None and head.method != b"CONNECT" and not head.target[:1].isalpha():
+            raise Refused(Reason.MALFORMED if _names_this_machine(head) else Reason.PROBE)
+        return head
+
     async def _admit(self, head: RequestHead) -> bool:
         """Check who asks. False: it was told to say so, and may ask again on this connection."""
         session = self._session
@@ -190,7 +210,8 @@ class Http:
                 raise
             session.finish(refused.reason)
             told = connect and session.local
-            await self._client.send(refusal(refused.reason, told=told, keep_alive=True))
+            bodiless = head.method == b"HEAD"
+            await self._client.send(refusal(refused.reason, told=told, keep_alive=True, bodiless=bodiless))
             return False
         return True
 
@@ -201,8 +222,6 @@ class Http:
         return self._session.tunnel(upstream)
 
     async def _ask(self, head: RequestHead) -> tuple[Request, Response]:
-        if not head.target[:1].isalpha():
-            raise Refused(Reason.MALFORMED if _names_this_machine(head) else Reason.PROBE)
         _, target, path = http1.absolute(head.target)
         self._session.aim(target)
         inflow = None

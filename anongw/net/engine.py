@@ -59,7 +59,7 @@ class Engine(Host):
                 task_status.started()
                 await self._loop()
         finally:
-            self._close_all()
+            self.shut()
 
     def spawn(
         self,
@@ -81,10 +81,20 @@ class Engine(Host):
             fiber.fail(bug)
         return fiber
 
+    def shut(self) -> None:
+        """Close every flow and every descriptor, at once."""
+        for fiber in list(self.fibers):
+            fiber.drop(Reason.STOPPING)
+        for source in list(self._watched.values()):
+            self.close(source)
+        self._in_turn = False
+        self.settle()
+        self._epoll.close()
+
     async def drained(self) -> None:
         """Wait until no flow is left."""
         while self.fibers:
-            self._idle = anyio.Event()
+            self._idle = self._idle or anyio.Event()
             await self._idle.wait()
 
     def start_job(self, run: Callable[[Job], Coroutine[Any, Any, None]], job: Job) -> None:
@@ -95,6 +105,7 @@ class Engine(Host):
         self.fibers.discard(fiber)
         if not self.fibers and self._idle is not None:
             self._idle.set()
+            self._idle = None
 
     def blame(self, source: Source, bug: Exception) -> None:
         for fiber in self.fibers:
@@ -140,12 +151,3 @@ class Engine(Host):
         while True:
             await anyio.sleep(SWEEP_INTERVAL)
             self.sweep()
-
-    def _close_all(self) -> None:
-        for fiber in list(self.fibers):
-            fiber.drop(Reason.STOPPING)
-        for source in list(self._watched.values()):
-            self.close(source)
-        self._in_turn = False
-        self.settle()
-        self._epoll.close()

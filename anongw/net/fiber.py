@@ -260,7 +260,7 @@ class Fiber:
 
     def _throw(self, refused: Refused) -> None:
         if self._delegate is not None:
-            self._guarded(self._delegate.abort, refused)
+            self.drop(refused.reason)
         elif self._job is not None:
             self._job.refused = self._job.refused or refused
             self._job.scope.cancel()

@@ -26,6 +26,9 @@ KEEPALIVE_PROBES = 4
 # What accept(2) says when the system, not the connection, is short of something.
 _SHORT_OF = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
+# unix(7): 108 bytes, the final zero with them.
+_UNIX_PATH_MOST = 107
+
 Accepted = Callable[["Listener", socket.socket, Address | None], None]
 
 
@@ -134,6 +137,8 @@ def spell(sock: socket.socket) -> str:
 
 
 def _bind_unix(path: str, backlog: int) -> socket.socket:
+    if len(os.fsencode(path)) > _UNIX_PATH_MOST:
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))  # Python's own has no errno
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _remove_stale(path)

@@ -13,8 +13,8 @@ from anongw.resolve.link import IDLE_MOST, Asked, Link
 from anongw.resolve.server import Server
 from anongw.wire import dns
 
-# Bytes of one response in all: the longest message, and room for a head. httptools has no limit of its own.
-_RESPONSE_MOST = dns.MESSAGE_MOST + 16 * 1024
+# Bytes of one response in all: the longest answer, and room for a head. httptools has no limit of its own.
+_RESPONSE_MOST = dns.ANSWER_MOST + 16 * 1024
 
 
 class Http1(Link):
@@ -70,7 +70,7 @@ class _Response:
     def feed(self, data: bytes) -> None:
         self._fed += len(data)
         if self._fed > _RESPONSE_MOST:
-            raise Refused(Reason.UPSTREAM_MALFORMED, "longer than a DNS message can be")
+            raise Refused(Reason.TOO_LARGE, f"a response of more than {_RESPONSE_MOST} octets")
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:

@@ -115,8 +115,8 @@ class Http2(Link):
         self._h2.acknowledge_received_data(event.flow_controlled_length, key)
         if exchange := self._exchanges.get(key):
             exchange.body += event.data
-            if len(exchange.body) > dns.MESSAGE_MOST:
-                exchange.asked.fail(Reason.UPSTREAM_MALFORMED, "longer than a DNS message can be")
+            if len(exchange.body) > dns.ANSWER_MOST:
+                exchange.asked.fail(Reason.TOO_LARGE, f"an answer of more than {dns.ANSWER_MOST} octets")
                 self._forget(key)
 
     def _finish(self, key: int) -> None:

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
@@ -36,7 +35,6 @@ from anongw.resolve.verdict import Verdict, conclude, interleave
 from anongw.resolve.zones import is_private, longest
 from anongw.wire.dns import Answer, Kind, Question
 
-RESOLV_CONF = Path("/etc/resolv.conf")
 NO_CERTIFICATES = (
     "This machine has no CA certificates: resolvers are verified by those of the certifi package. "
     "Install ca-certificates, or set resolve.ca_file."
@@ -58,7 +56,7 @@ class Resolver:
 
     `allow_private` says of an address whether an answer may hold it. `dial` connects to resolvers; without
     one they are reached from this machine, and only then is UDP used: a chain carries streams.
-    The rest is for tests: the clock, the draw of message ids, the file of `system`, and two waits in seconds.
+    The rest is for tests: the clock, the draw of message ids, what `system` reads, and two waits in seconds.
     """
 
     def __init__(  # noqa: PLR0913 - one fact each, named at every call
@@ -69,7 +67,7 @@ class Resolver:
         dial: Dial | None = None,
         now: Callable[[], float] = time.monotonic,
         draw_id: Callable[[], int] = _draw_id,
-        resolv_conf: Path = RESOLV_CONF,
+        resolv_conf: ResolvConf | None = None,
         udp_wait: float = udp.WAIT,
         idle: float = IDLE_MOST,
     ) -> None:
@@ -85,7 +83,7 @@ class Resolver:
         self._hosts = {_name(name): _fixed(name, texts) for name, texts in settings.hosts.items()}
         self._kinds = _KINDS.get(settings.family, _BOTH)
         self._first = _FIRST.get(settings.family, 6)
-        self._system = ResolvConf(resolv_conf)
+        self._system = resolv_conf or ResolvConf()
         self._way = Way(
             dial=dial or partial(task_stream.connect, timeout=settings.timeout),
             datagrams=dial is None,

@@ -30,6 +30,8 @@ ALPN = ("h2", "http/1.1")
 # Seconds for which a server that failed is asked only after the others: a dead one must not cost its timeout
 # for every name, and one that comes back must not wait long.
 HOLD_DOWN = 10.0
+# It could not find out, the name cannot even be asked, or whoever owns the name published too much under it.
+_NOT_ITS_FAULT = (Reason.RESOLVER_FAILED, Reason.MALFORMED, Reason.TOO_LARGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Upstream:
         try:
             answer = await self._in_time(question)
         except Refused as refused:
-            if refused.reason is not Reason.RESOLVER_FAILED:
+            if refused.reason not in _NOT_ITS_FAULT:
                 self._held_down_until = self._way.now() + HOLD_DOWN
             raise
         self._held_down_until = float("-inf")

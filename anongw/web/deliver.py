@@ -41,8 +41,9 @@ class Delivery:
     ) -> bool:
         """Write the whole answer; whether the client's connection may be kept for another request."""
         upload = response.upload
-        # An answer that comes before its request is whole is most often a refusal, and ends the connection.
-        early = upload is not None and not upload.done
+        # An answer that comes before its request is whole is most often a refusal, and ends the connection:
+        # the rest of the body would be read as the next request.
+        early = request.body is not None and not request.body.complete
         keep_alive = keep_alive and not early and response.framing.kind is not Kind.CLOSE
         head = _head(request, response, keep_alive=keep_alive)
         if upload is None:
@@ -79,7 +80,9 @@ class Delivery:
     def _settle(self, request: Request, response: Response, fiber: Fiber) -> None:
         """Keep the origin's connection if nothing is left on it, else close it."""
         whole = response.body is None or response.body.complete
-        sent = request.body is None or request.body.complete
+        upload = response.upload
+        # Read from the client is not yet sent to the origin, and sending may have been given up.
+        sent = upload is None or (upload.done and request.body is not None and request.body.complete)
         if response.keep_alive and whole and sent and response.status != _SWITCHING:
             self._pool.keep(pool_key(request), response.upstream, fiber)
         else:

@@ -82,6 +82,7 @@ class Forward:
     async def _upload(self, request: Request, inflow: Inflow, upstream: Stream, fiber: Fiber) -> None:
         """The request's body, re-framed by us. An origin that stops taking it may still have an answer."""
         chunked = request.framing.kind is Kind.CHUNKED
+        fiber.within(self._limits.stall, Reason.IDLE_TIMEOUT)
         while piece := await inflow.read():
             fiber.within(self._limits.stall, Reason.UPSTREAM_TIMEOUT)
             try:

@@ -9,6 +9,7 @@ from collections import OrderedDict
 
 from anongw.address import Endpoint
 from anongw.config import Limits
+from anongw.errors import Refused
 from anongw.net.engine import Engine
 from anongw.net.fiber import Fiber
 from anongw.net.stream import Stream
@@ -37,7 +38,7 @@ class Pool:
         while streams:
             stream = streams[-1]
             self._remove(stream)
-            if _silent(stream):
+            if _silent(stream) and _still_silent(stream):
                 fiber.take(stream)
                 return stream
             stream.close()
@@ -87,5 +88,13 @@ class Pool:
 
 
 def _silent(stream: Stream) -> bool:
-    """Nothing has been read and not used; what the kernel still holds shows on the next read or write."""
+    """Nothing has been read and not used."""
     return not len(stream.reader) and not stream.reader.eof
+
+
+def _still_silent(stream: Stream) -> bool:
+    """Nothing has come that the engine has not told us of yet: it would be read as the next answer."""
+    try:
+        return stream.fill_now() is None
+    except Refused:
+        return False

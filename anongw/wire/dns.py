@@ -20,8 +20,9 @@ from anongw.errors import Reason, Refused
 QUERY_BLOCK = 128
 # The largest answer that crosses every path unfragmented (DNS Flag Day 2020), in octets.
 UDP_PAYLOAD_MOST = 1232
-# RFC 1035 §4.2.2: the length field before a message has 16 bits.
-MESSAGE_MOST = 65535
+# Octets of an answer that is read. Room for 500 addresses; one of 64 KiB, which anybody can publish under a
+# name of theirs, would keep the gateway busy for a third of a second.
+ANSWER_MOST = 8192
 # Addresses of one family kept from one answer. Nobody tries more, and the cache holds every one.
 ADDRESSES_MOST = 32
 
@@ -71,7 +72,7 @@ def query(question: Question, message_id: int, *, padded: bool) -> bytes:
         message = dns.message.make_query(
             question.name + ".",
             question.kind.name,
-            use_edns=0,  # without it dnspython leaves the padding out in silence
+            use_edns=0,  # where it is off, dnspython leaves the padding out in silence
             payload=UDP_PAYLOAD_MOST,
             options=[dns.edns.ECSOption("0.0.0.0", 0)],  # noqa: S104 - a prefix of no bits, nothing is bound
             # RFC 7830 §6: padding is for encrypted transports only.
@@ -87,8 +88,8 @@ def answer(wire: bytes, question: Question, message_id: int) -> Answer:
     """Read the answer to `question`, asked under `message_id`.
 
     Raises:
-        Refused: UPSTREAM_MALFORMED where it is no answer to this question; RESOLVER_FAILED where the server
-            says that it could not find out.
+        Refused: UPSTREAM_MALFORMED where it is no answer to this question; TOO_LARGE; RESOLVER_FAILED where
+            the server says that it could not find out.
     """
     import dns.exception  # noqa: PLC0415 - late: see above
     import dns.flags  # noqa: PLC0415
@@ -96,6 +97,8 @@ def answer(wire: bytes, question: Question, message_id: int) -> Answer:
     import dns.rcode  # noqa: PLC0415
     import dns.rdatatype  # noqa: PLC0415
 
+    if len(wire) > ANSWER_MOST:
+        raise Refused(Reason.TOO_LARGE, f"an answer of more than {ANSWER_MOST} octets")
     try:
         message = dns.message.from_wire(wire)
         asked = dns.message.make_query(question.name + ".", question.kind.name, id=message_id)

@@ -97,6 +97,27 @@ async def test_when_the_last_waiter_has_left_the_work_ends_and_nobody_joins_it()
         assert work.cancelled == 1
 
 
+async def test_work_that_is_slow_to_end_is_not_joined_either() -> None:
+    ending = anyio.Event()
+
+    async def slow(flight: Flight[str]) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await ending.wait()
+
+    async with flights() as (in_hand, _):
+        async with anyio.create_task_group() as askers:
+            askers.start_soon(in_hand.join, "key", slow)
+            await anyio.wait_all_tasks_blocked()
+            askers.cancel_scope.cancel()
+        again = Work()
+        again.go.set()
+        assert await in_hand.join("key", again) == "result 1"
+        ending.set()
+
+
 async def test_a_result_may_land_early_and_the_work_go_on() -> None:
     done = anyio.Event()
     go_on = anyio.Event()

@@ -73,7 +73,9 @@ async def test_a_bad_answer_is_a_failure(server: FakeDns, ca_file: str, fault: F
     async with asking(server, "https", ca_file) as upstream:
         with pytest.raises(Refused) as refused:
             await upstream.ask(A)
-        assert refused.value.reason is Reason.UPSTREAM_MALFORMED
+        assert refused.value.reason is (
+            Reason.TOO_LARGE if fault is Fault.HUGE else Reason.UPSTREAM_MALFORMED
+        )
         assert (await upstream.ask(A)).addresses
 
 
@@ -121,14 +123,14 @@ async def test_an_answer_byte_by_byte() -> None:
 
 
 @pytest.mark.parametrize(
-    "junk",
+    ("junk", "reason"),
     [
-        pytest.param(b"nonsense\r\n\r\n", id="no HTTP"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000, id="a head without end"),
-        pytest.param(response(b"one", b"Content-Length: 4\r\n"), id="two lengths"),
+        pytest.param(b"nonsense\r\n\r\n", Reason.UPSTREAM_MALFORMED, id="no HTTP"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000, Reason.TOO_LARGE, id="a head without end"),
+        pytest.param(response(b"one", b"Content-Length: 4\r\n"), Reason.UPSTREAM_MALFORMED, id="two lengths"),
     ],
 )
-async def test_junk_ends_the_connection(junk: bytes) -> None:
+async def test_junk_ends_the_connection(junk: bytes, reason: Reason) -> None:
     results = Results()
     async with linked(http1) as (link, stream, tasks):
         tasks.start_soon(results.ask, link, A)
@@ -138,7 +140,7 @@ async def test_junk_ends_the_connection(junk: bytes) -> None:
         assert not link.alive
     refused = results["a.example"]
     assert isinstance(refused, Refused)
-    assert refused.reason is Reason.UPSTREAM_MALFORMED
+    assert refused.reason is reason
 
 
 async def send_what_it_takes(stream: TaskStream, data: bytes) -> None:
@@ -155,6 +157,17 @@ async def test_a_second_answer_is_not_taken_for_the_next_question() -> None:
         await results.until(1)
         with pytest.raises(anyio.EndOfStream):
             await stream.receive()
+
+
+async def test_a_connection_that_the_server_will_not_keep_is_closed() -> None:
+    results = Results()
+    async with linked(http1) as (link, stream, tasks):
+        tasks.start_soon(results.ask, link, A)
+        await stream.send(response(reply(await query(stream)), b"Connection: close\r\n"))
+        with pytest.raises(anyio.EndOfStream):
+            await stream.receive()
+        await results.until(1)
+    assert not isinstance(results["a.example"], Refused)
 
 
 async def test_a_server_that_speaks_unasked_is_left() -> None:

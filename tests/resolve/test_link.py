@@ -108,6 +108,17 @@ async def test_those_who_wait_for_room_hear_the_end_too() -> None:
     assert len(results) == AT_ONCE_MOST + 20
 
 
+async def test_those_for_whom_there_never_was_room_hear_the_end_too() -> None:
+    results = Results()
+    async with linked(framed) as (link, _, tasks):
+        link._room.total_tokens = 0  # as a server may say that allows no streams
+        tasks.start_soon(results.ask, link, A)
+        await anyio.wait_all_tasks_blocked()
+        link.close()
+        await results.until(1)
+    assert isinstance(results["a.example"], Refused)
+
+
 async def test_nobody_asks_so_it_closes() -> None:
     async with linked(hasty) as (link, server, _):
         with pytest.raises(anyio.EndOfStream):

@@ -6,68 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import hypothesis.strategies as st
 import pytest
-import trustme
-from hypothesis import given, settings
 
 from anongw.address import Address
 from anongw.config import Resolve
 from anongw.errors import Reason, Refused
 from anongw.net.task_stream import TaskStream, connect
 from anongw.resolve.resolver import NO_CERTIFICATES, Resolver
+from anongw.resolve.system import ResolvConf
 from anongw.resolve.zones import PRIVATE_SUFFIXES
+from tests.support.dns_names import RECORDS, Clock, lookup, public, refusal, resolver
 from tests.support.dns_script import Fault, always, first
 from tests.support.dns_server import FakeDns, running
-
-RECORDS = {
-    "both.example": ("192.0.2.1", "192.0.2.2", "2001:db8::1"),
-    "v4.example": ("192.0.2.4",),
-    "v6.example": ("2001:db8::6",),
-    "alias.example": ("both.example",),
-    "rebind.example": ("10.0.0.1", "fd00::1"),
-    "mixed.example": ("10.0.0.1", "192.0.2.9"),
-    "printer.lab.internal": ("192.0.2.77",),
-}
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def __call__(self) -> float:
-        return self.time
-
-
-def public(address: Address) -> bool:
-    return address not in ipaddress.ip_network("10.0.0.0/8") and address not in ipaddress.ip_network(
-        "fd00::/8"
-    )
 
 
 @pytest.fixture
 def server() -> FakeDns:
     return FakeDns(RECORDS)
-
-
-def resolver(server: FakeDns, scheme: str = "tcp", *, now: Clock | None = None, **more: object) -> Resolver:
-    """Asks the server, which must run already; `more` are settings."""
-    return Resolver(
-        msgspec.structs.replace(Resolve(servers=(server.url(scheme),), timeout=20), **more),
-        allow_private=public,
-        now=now or Clock(),
-        udp_wait=0.05,
-    )
-
-
-async def lookup(asked: Resolver, name: str, identity: str = "me") -> list[str]:
-    return [str(address) for address in await asked.addresses(name, identity)]
-
-
-async def refusal(asked: Resolver, name: str, identity: str = "me") -> Reason:
-    with pytest.raises(Refused) as refused:
-        await asked.addresses(name, identity)
-    return refused.value.reason
 
 
 # What comes out
@@ -263,71 +218,6 @@ async def test_lives(server: FakeDns, name: str, ttl: int, soa: int | None, live
             assert await queries() == 2
 
 
-async def test_identities_share_neither_cache_nor_questions_in_flight(server: FakeDns) -> None:
-    server.script = always(Fault.HOLD)
-    async with running(server):
-        asked = resolver(server, family="ipv4")
-        async with running(asked):
-            async with anyio.create_task_group() as tasks:
-                for identity in ("a", "b", "a", "b", "c"):
-                    tasks.start_soon(asked.addresses, "v4.example", identity)
-                await server.until(lambda: len(server.seen) == 3)
-                await anyio.wait_all_tasks_blocked()
-                server.released.set()
-            assert len(server.seen) == 3
-            assert asked.cached("v4.example", "d") is None
-    assert server.connections == 1  # but the connection, which shows our address anyway
-
-
-async def test_one_question_in_flight_survives_those_who_leave(server: FakeDns) -> None:
-    server.script = first(Fault.HOLD)
-    got: list[list[str]] = []
-    async with running(server):
-        asked = resolver(server, family="ipv4")
-        async with running(asked):
-
-            async def ask() -> None:
-                got.append(await lookup(asked, "v4.example"))
-
-            async with anyio.create_task_group() as stayer, anyio.create_task_group() as leaver:
-                leaver.start_soon(asked.addresses, "v4.example", "me")
-                await server.until(lambda: len(server.seen) == 1)
-                stayer.start_soon(ask)
-                await anyio.wait_all_tasks_blocked()
-                leaver.cancel_scope.cancel()
-                server.released.set()
-    assert got == [["192.0.2.4"]]
-    assert len(server.seen) == 1
-
-
-async def test_when_all_have_left_the_question_is_given_up(ca: trustme.CA, ca_file: str) -> None:
-    server = FakeDns(RECORDS, ca=ca)
-    server.script = always(Fault.HOLD)
-    async with running(server):
-        asked = resolver(server, "https", family="ipv4", ca_file=ca_file)
-        async with running(asked):
-            async with anyio.create_task_group() as leavers:
-                for _ in range(3):
-                    leavers.start_soon(asked.addresses, "v4.example", "me")
-                await server.until(lambda: len(server.seen) == 1)
-                leavers.cancel_scope.cancel()
-            await server.until(lambda: server.cancelled == [1])
-
-
-async def test_so_many_questions_at_once_and_no_more(server: FakeDns) -> None:
-    server.script = always(Fault.HOLD)
-    async with running(server):
-        asked = resolver(server, family="ipv4", queries_most=2)
-        async with running(asked), anyio.create_task_group() as tasks:
-            for identity in "abcd":
-                tasks.start_soon(asked.addresses, "v4.example", identity)
-            await server.until(lambda: len(server.seen) == 2)
-            await anyio.wait_all_tasks_blocked()
-            assert len(server.seen) == 2
-            server.released.set()
-    assert len(server.seen) == 4
-
-
 # The race
 
 
@@ -369,12 +259,16 @@ async def test_an_aaaa_that_fails_costs_nothing_but_itself(server: FakeDns) -> N
 
 async def test_system(server: FakeDns, tmp_path: Path) -> None:
     path = tmp_path / "resolv.conf"
-    asked = Resolver(Resolve(servers=("system",)), allow_private=public, resolv_conf=path)
-    async with running(server), running(asked):
-        assert await refusal(asked, "v4.example") is Reason.RESOLVER_FAILED
-        # Port 53 is not ours to listen on: that the file's servers are asked is shown by who refuses.
-        path.write_text("nameserver 127.0.0.1\n")
-        assert [str(one.address) for one in asked._system.servers()] == ["127.0.0.1"]
+    async with running(server):
+        conf = ResolvConf(path, int(server.url("udp").rpartition(":")[2]))
+        asked = Resolver(Resolve(servers=("system",)), allow_private=public, resolv_conf=conf)
+        async with running(asked):
+            assert await refusal(asked, "v4.example") is Reason.RESOLVER_FAILED
+            path.write_text("nameserver 127.0.0.1\n")
+            assert await lookup(asked, "v4.example") == ["192.0.2.4"]
+            server.script = always(Fault.TRUNCATED, transport="udp")
+            assert await lookup(asked, "v6.example") == ["2001:db8::6"]
+    assert [seen.transport for seen in server.seen] == ["udp", "udp", "udp", "udp", "tcp", "tcp"]
 
 
 async def test_without_a_network_it_starts_and_later_it_answers(server: FakeDns) -> None:
@@ -440,26 +334,3 @@ def test_preload(ca_file: str) -> None:
     zoned = Resolve(servers=("system",), zones={"lab.internal": "tls://192.0.2.1"}, ca_file="/nowhere/ca.pem")
     with pytest.raises(Refused):
         Resolver(zoned, allow_private=public).preload()
-
-
-# Many identities, many names, in any order: each looks a name up for itself.
-
-identities = st.sampled_from(["", "a", "b", "alice", "alice ", "a\0b", "é"])
-names = st.sampled_from(["both.example", "v4.example", "v6.example", "unknown.example", "rebind.example"])
-
-
-@settings(max_examples=25, deadline=None, database=None)
-@given(st.lists(st.tuples(identities, names), min_size=1, max_size=12))
-def test_nothing_crosses_identities(asks: list[tuple[str, str]]) -> None:
-    async def run() -> list[str]:
-        server = FakeDns(RECORDS)
-        async with running(server):
-            asked = resolver(server, family="ipv4")
-            async with running(asked):
-                for identity, name in asks:
-                    with contextlib.suppress(Refused):
-                        await asked.addresses(name, identity)
-        return sorted(seen.name for seen in server.seen)
-
-    # Exactly one query for each pair: none saved by another identity, none asked twice.
-    assert anyio.run(run) == sorted(name for _, name in set(asks))

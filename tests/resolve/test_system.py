@@ -18,7 +18,7 @@ from anongw.resolve.system import ResolvConf, nameservers
         ("nameserver fe80::1%lo\nnameserver 2620:fe::fe\n", ["fe80::1%lo", "2620:fe::fe"]),
         (
             "nameserver 1.1.1.1\n" * 2 + "nameserver 8.8.8.8\nnameserver 9.9.9.9\n",
-            ["1.1.1.1", "1.1.1.1", "8.8.8.8"],
+            ["1.1.1.1", "8.8.8.8", "9.9.9.9"],
         ),
         ("nameserver not.an.address\nnameserver\n;nameserver 192.0.2.1\n", []),
         ("options edns0 trust-ad\n", []),

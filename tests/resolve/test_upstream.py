@@ -112,6 +112,18 @@ async def test_a_server_that_could_not_find_out_has_not_failed(
         assert not upstream.resting
 
 
+@pytest.mark.parametrize("scheme", ["udp", *SCHEMES])
+async def test_a_name_that_cannot_be_asked_is_not_its_fault(
+    server: FakeDns, ca_file: str, scheme: str
+) -> None:
+    async with asking(server, scheme, ca_file) as upstream:
+        with pytest.raises(Refused) as refused:
+            await upstream.ask(Question("a..example", Kind.A))
+        assert refused.value.reason is Reason.MALFORMED
+        assert not upstream.resting
+        assert (await upstream.ask(A)).addresses
+
+
 @pytest.mark.parametrize("fault", [Fault.TRUNCATED, Fault.SILENCE, Fault.GARBAGE, Fault.WRONG_QUESTION])
 async def test_where_udp_does_not_do_tcp_is_asked(server: FakeDns, fault: Fault) -> None:
     server.script = always(fault, transport="udp")

@@ -146,9 +146,13 @@ def dial(where: tuple[str, int], source: str = "") -> socket.socket:
     """A client's connection to a gateway, blocking. `source`: an address of this machine to come from."""
     sock = socket.socket(socket.AF_INET6 if ":" in where[0] else socket.AF_INET)
     sock.settimeout(PATIENCE)
-    if source:
-        sock.bind((source, 0))
-    sock.connect(where)
+    try:
+        if source:
+            sock.bind((source, 0))
+        sock.connect(where)
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 

@@ -58,7 +58,7 @@ def parse(frame: bytes) -> Packet | None:
 def drain(frames: socket.socket) -> list[Packet]:
     """Every packet that has passed since the socket was made or was last drained."""
     frames.settimeout(0)
-    found = []
+    found: list[Packet] = []
     while True:
         try:
             frame = frames.recv(_FRAME_MOST)
@@ -76,5 +76,5 @@ def spoken(packets: Iterable[Packet], target: str) -> bytes:
 
 
 def _is_local_talk(packet: Packet) -> bool:
-    # RFC 4861 §4: router and neighbour messages are 133 to 137; RFC 3810 §5: multicast reports 130 to 132, 143.
+    # Router and neighbour messages are 133 to 137 (RFC 4861 §4), multicast reports 130 to 132 and 143.
     return packet.payload[0] in (*range(130, 138), 143)

@@ -53,11 +53,15 @@ class DrivenEngine(Engine):
         super().__init__(on_bug=self.seen.append, **options)
         self.turns = 0
         self.expected_bugs = 0
+        self._turned: anyio.Event | None = None
         self.sockets: list[socket.socket] = []  # the test's, closed at its end
 
     def turn(self) -> bool:
         self.turns += 1
-        return super().turn()
+        served = super().turn()
+        if served and self._turned is not None:
+            self._turned.set()
+        return served
 
     def flow(
         self,
@@ -79,6 +83,11 @@ class DrivenEngine(Engine):
         near, far = pair(kind, buffer)
         self.sockets.append(far)
         return near, Peer(far)
+
+    async def next_turn(self) -> None:
+        """Wait until the engine has served something."""
+        self._turned = anyio.Event()
+        await self._turned.wait()
 
     async def at_rest(self) -> int:
         """Wait until the engine has nothing to do; how many turns it took, the empty ones with them."""

@@ -6,6 +6,7 @@ It lives in a thread, so that a test is plain blocking code from both sides of i
 
 import base64
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -67,6 +68,23 @@ class Running:
             sock.bind((source, 0))
         sock.connect((host.strip("[]"), int(port)))
         return Line(sock)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """The gateway's loop stands still: what happens meanwhile has happened at once when it goes on."""
+        begun, over = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            begun.set()
+            over.wait(PATIENCE)
+
+        held = self._portal.start_task_soon(hold)
+        assert begun.wait(PATIENCE)
+        try:
+            yield
+        finally:
+            over.set()
+            held.result(PATIENCE)
 
     def stop(self) -> None:
         """Ask it to end, as a signal would."""

@@ -5,7 +5,7 @@
 
 They live as long as one holder process does, which `unshare` starts in a new network namespace (and, for an
 ordinary user, in a user namespace). It makes sockets in each of them and hands them out; the gateway itself
-is started beside it by `nsenter`. Everything that has no route of its own goes outside, where the tests listen.
+is started beside it by `nsenter`. Whatever has no route of its own goes outside, where the tests listen.
 
 Run as a program, this file is the holder.
 """
@@ -80,8 +80,8 @@ def why_not() -> str:
             return f"{program} is not installed"
     tried = subprocess.run([*_unshare(), "true"], capture_output=True, check=False)
     if tried.returncode:
-        # Debian before 11: kernel.unprivileged_userns_clone=1; Ubuntu 24.04 and later:
-        # kernel.apparmor_restrict_unprivileged_userns=0.
+        # Where an ordinary user may not: Debian before 11 has the switch
+        # kernel.unprivileged_userns_clone, Ubuntu from 24.04 kernel.apparmor_restrict_unprivileged_userns.
         return f"no network namespaces: {tried.stderr.decode(errors='replace').strip()}"
     return ""
 
@@ -135,6 +135,8 @@ class _Holder:
         self._set_up(CABLE_INSIDE, f"{GATEWAY_INSIDE}/24")
         self._set_up(CABLE_OUTSIDE, f"{GATEWAY_OUTSIDE}/24", f"{GATEWAY_OUTSIDE_6}/64")
         self._enter("client")
+        # Apart from everybody else's, so that a port of the client's is never another's by chance.
+        Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("20000 29999")
         self._set_up("eth0", f"{CLIENT}/24")
         self._enter("outside")
         outside = [f"{one}/24" for one in (_ROUTER, RESOLVER, ORIGIN, REFUSING)]

@@ -5,6 +5,7 @@ come from outside because they may live in another network namespace.
 """
 
 import ipaddress
+import re
 import selectors
 import socket
 import threading
@@ -21,12 +22,15 @@ import dns.rrset
 # What the origin answers to each HTTP request. All else is echoed.
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n"
 BODY = b"hello\n"
-# Said by a client: the origin sends zeros from then on, until it has sent so many or the client is gone.
-FLOOD = b"FLOOD!"
-FLOOD_MOST = 1 << 30
 
 _METHODS = (b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS ")
 _PIECE = bytes(1 << 18)
+_FLOOD = re.compile(rb"(?:GET /)?flood/([0-9]+)[ \n]")
+
+
+def flood(size: int) -> bytes:
+    """What a client says in a tunnel to be sent so many zeros; `/flood/SIZE` is the same for HTTP."""
+    return b"flood/%d\n" % size
 
 
 def listening(host: str, port: int = 0, backlog: int = 4096) -> socket.socket:
@@ -138,12 +142,14 @@ class Origin(_Loop):
             self._selector.unregister(one.sock)
             one.sock.close()
             return
-        if one.data.startswith(_METHODS) or (not one.data and data.startswith(_METHODS)):
+        if wanted := _FLOOD.match(data):
+            one.flood = int(wanted[1])
+            if data.startswith(_METHODS):
+                one.unsent += b"HTTP/1.1 200 OK\r\nContent-Length: %b\r\n\r\n" % wanted[1]
+        elif one.data.startswith(_METHODS) or (not one.data and data.startswith(_METHODS)):
             # Each head's end may lie across two reads.
             before = one.data[-3:].count(b"\r\n\r\n")
             one.unsent += ANSWER * ((bytes(one.data[-3:]) + data).count(b"\r\n\r\n") - before)
-        elif data == FLOOD:
-            one.flood = FLOOD_MOST
         else:
             one.unsent += data
         if len(one.data) < 1 << 20:

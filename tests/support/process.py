@@ -4,6 +4,7 @@ It must start, live and end well: whoever leaves the `with` block without having
 unless SIGTERM ends it with status 0 and without a traceback.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -52,6 +53,11 @@ class Gateway:
             if line.startswith(field + ":"):
                 return int(line.split()[1])
         raise AssertionError(f"no {field}")
+
+    def cpu_seconds(self) -> float:
+        """What it has used so far: utime and stime of /proc/PID/stat."""
+        after_name = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
 
     def descriptors(self) -> dict[int, str]:
         """The open descriptors and what each is: `socket:[1234]`, `pipe:[1234]`."""

@@ -51,13 +51,16 @@ OPENINGS = st.sampled_from(
         [(0, ("pause", 0), 0), _bulk(1, 3)],
     ]
 )
-ENDINGS = st.lists(
-    st.tuples(
-        st.integers(0, 1),
-        st.tuples(st.sampled_from(["reset", "close", "reset", "last"]), st.just(0)),
-        st.integers(0, 2),
+ENDINGS = st.one_of(
+    st.builds(lambda which, rounds: [(which, ("reset", 0), rounds)], st.integers(0, 1), st.integers(0, 2)),
+    st.lists(
+        st.tuples(
+            st.integers(0, 1),
+            st.tuples(st.sampled_from(["reset", "close", "last"]), st.just(0)),
+            st.integers(0, 2),
+        ),
+        max_size=2,
     ),
-    max_size=2,
 )
 
 

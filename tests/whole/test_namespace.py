@@ -8,7 +8,7 @@ import base64
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +42,9 @@ REFUSED_NAMES = ("localhost", "printer", "x.local", "x.onion", "x.internal", "x.
 PRIVATE = ("127.0.0.1", "10.77.0.2", "10.77.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1")
 
 pytestmark = pytest.mark.skipif(bool(namespace.why_not()), reason=namespace.why_not() or "namespaces work")
+
+
+Play = Callable[..., AbstractContextManager["Scene"]]
 
 
 @dataclass
@@ -95,8 +98,8 @@ def networks() -> Iterator[namespace.Networks]:
 
 
 @pytest.fixture
-def play(networks: namespace.Networks, tmp_path: Path) -> Iterator[Callable[..., object]]:
-    """`with play(*settings) as scene`: afterwards the scene is judged by the rules that always hold."""
+def play(networks: namespace.Networks, tmp_path: Path) -> Play:
+    """Make scenes, each judged by `judge` once it is over."""
 
     @contextmanager
     def playing(*settings: str, resolver: str = RESOLVER) -> Iterator[Scene]:
@@ -139,15 +142,23 @@ def judge(scene: Scene) -> None:
     sources = {packet.source_port for packet in scene.outward}
     assert not sources & scene.ports, "the client's port is a number that both sides could compare"
     address = bytes(int(part) for part in CLIENT.split("."))
-    secrets = [address, CLIENT.encode(), GATEWAY_INSIDE.encode(), USER, PASSWORD, b"anongw", *PLANTED.values()]
+    secrets = [
+        address,
+        CLIENT.encode(),
+        GATEWAY_INSIDE.encode(),
+        USER,
+        PASSWORD,
+        b"anongw",
+        *PLANTED.values(),
+    ]
     secrets += [str(port).encode() for port in scene.ports]
     for packet in scene.outward:
         for secret in secrets:
             assert secret.lower() not in packet.whole.lower(), (secret, packet.edge)
 
 
-def test_good_requests_meet_the_resolver_and_the_origin_only(play: Callable[..., Scene]) -> None:
-    with play() as scene:  # type: ignore[attr-defined]  # a context manager
+def test_good_requests_meet_the_resolver_and_the_origin_only(play: Play) -> None:
+    with play() as scene:
         port = scene.origin.port
         for host in ("origin.example", ORIGIN):
             login = asks.socks5_login(USER, PASSWORD) + asks.socks5_request(host, port)
@@ -162,16 +173,16 @@ def test_good_requests_meet_the_resolver_and_the_origin_only(play: Callable[...,
     assert b"Host: origin.example" in scene.origin.everything
 
 
-def test_names_that_are_nobodys_business_are_asked_of_nobody(play: Callable[..., Scene]) -> None:
-    with play() as scene:  # type: ignore[attr-defined]
+def test_names_that_are_nobodys_business_are_asked_of_nobody(play: Play) -> None:
+    with play() as scene:
         for way in WAYS:
             for host in REFUSED_NAMES:
                 scene.refused(way, host, 80, "private-name")
     assert scene.outward == []
 
 
-def test_private_addresses_are_sent_nothing(play: Callable[..., Scene]) -> None:
-    with play() as scene:  # type: ignore[attr-defined]
+def test_private_addresses_are_sent_nothing(play: Play) -> None:
+    with play() as scene:
         for way in WAYS:
             for host in PRIVATE:
                 scene.refused(way, host, 80, "private-target")
@@ -179,8 +190,8 @@ def test_private_addresses_are_sent_nothing(play: Callable[..., Scene]) -> None:
     assert scene.outward == []
 
 
-def test_a_silent_resolver_is_replaced_by_nobody(play: Callable[..., Scene]) -> None:
-    with play("resolve.timeout=300ms") as scene:  # type: ignore[attr-defined]
+def test_a_silent_resolver_is_replaced_by_nobody(play: Play) -> None:
+    with play("resolve.timeout=300ms") as scene:
         scene.names.silent = True
         for way in WAYS:
             scene.refused(way, "origin.example", scene.origin.port, "resolver-failed")
@@ -188,62 +199,62 @@ def test_a_silent_resolver_is_replaced_by_nobody(play: Callable[..., Scene]) -> 
     assert scene.edges() == {scene.to_names}
 
 
-def test_a_dead_resolver_is_replaced_by_nobody(play: Callable[..., Scene]) -> None:
+def test_a_dead_resolver_is_replaced_by_nobody(play: Play) -> None:
     dead = f'resolve.servers=["udp://{RESOLVER}:1", "tcp://{RESOLVER}:2", "tls://{RESOLVER}:3#a.example"]'
-    with play(dead) as scene:  # type: ignore[attr-defined]
+    with play(dead) as scene:
         for way in WAYS:
             scene.refused(way, "origin.example", scene.origin.port, "resolver-failed")
     assert scene.edges() <= {(UDP, RESOLVER, 1), (TCP, RESOLVER, 1), (TCP, RESOLVER, 2), (TCP, RESOLVER, 3)}
     assert {packet.target for packet in scene.outward} == {RESOLVER}
 
 
-def test_private_answers_are_not_followed(play: Callable[..., Scene]) -> None:
-    with play() as scene:  # type: ignore[attr-defined]
+def test_private_answers_are_not_followed(play: Play) -> None:
+    with play() as scene:
         for way in WAYS:
             scene.refused(way, "lie.example", scene.origin.port, "rebinding")
     assert scene.edges() == {scene.to_names}
 
 
-def test_a_name_that_does_not_exist_is_searched_nowhere_else(play: Callable[..., Scene]) -> None:
-    with play() as scene:  # type: ignore[attr-defined]
+def test_a_name_that_does_not_exist_is_searched_nowhere_else(play: Play) -> None:
+    with play() as scene:
         for way in WAYS:
             scene.refused(way, "absent.example", 80, "name-not-found")
     assert scene.edges() == {scene.to_names}
     assert set(scene.names.asked) == {"absent.example"}
 
 
-def test_a_name_with_ipv6_addresses_only(play: Callable[..., Scene]) -> None:
-    with play() as scene:  # type: ignore[attr-defined]
+def test_a_name_with_ipv6_addresses_only(play: Play) -> None:
+    with play() as scene:
         for way, count in ((SOCKS5, 12), (SOCKS4, 8), (CONNECT, 39)):
             assert scene.ask(way.ask("six.example", scene.origin.port), count=count) == way.granted
     assert scene.edges() == {scene.to_names, (TCP, ORIGIN_6, scene.origin.port)}
 
 
-def test_an_ipv4_gateway_sends_no_ipv6(play: Callable[..., Scene]) -> None:
-    with play('resolve.family="ipv4"') as scene:  # type: ignore[attr-defined]
+def test_an_ipv4_gateway_sends_no_ipv6(play: Play) -> None:
+    with play('resolve.family="ipv4"') as scene:
         for way in WAYS:
             scene.refused(way, "six.example", scene.origin.port, "name-not-found")
     assert scene.edges() == {scene.to_names}
 
 
-def test_an_origin_that_refuses_is_replaced_by_nobody(play: Callable[..., Scene]) -> None:
-    with play() as scene:  # type: ignore[attr-defined]
+def test_an_origin_that_refuses_is_replaced_by_nobody(play: Play) -> None:
+    with play() as scene:
         for way in WAYS:
             scene.refused(way, "refusing.example", 80, "connection-refused")
             scene.refused(way, REFUSING, 80, "connection-refused")
     assert scene.edges() == {scene.to_names, (TCP, REFUSING, 80)}
 
 
-def test_a_resolver_on_ipv6(play: Callable[..., object]) -> None:
-    with play(resolver=RESOLVER_6) as scene:  # type: ignore[attr-defined]
+def test_a_resolver_on_ipv6(play: Play) -> None:
+    with play(resolver=RESOLVER_6) as scene:
         assert scene.ask(SOCKS5.ask("origin.example", scene.origin.port), count=12) == SOCKS5.granted
     assert scene.edges() == {(UDP, RESOLVER_6, scene.names.port), scene.to_origin}
 
 
-def test_a_stranger_causes_no_packet(play: Callable[..., Scene]) -> None:
+def test_a_stranger_causes_no_packet(play: Play) -> None:
     # A hash that no password has: what matters is that nothing leaves before one was right.
     users = f"users.alice=$scrypt$ln=14,r=8,p=1${'A' * 22}${'A' * 43}"
-    with play(users) as scene:  # type: ignore[attr-defined]
+    with play(users) as scene:
         login = asks.socks5_login(USER, PASSWORD) + asks.socks5_request("origin.example", 80)
         assert scene.ask(login) == b"\x05\x02\x01\x01"
         assert scene.ask(SOCKS5.ask("origin.example", 80)) == b"\x05\xff"
@@ -258,22 +269,26 @@ def test_a_stranger_causes_no_packet(play: Callable[..., Scene]) -> None:
 @pytest.mark.parametrize(
     ("sin", "complaint"),
     [
-        ("('8.8.8.8', 53)", "edge"),
-        (f"('{RESOLVER}', 5)", "10.77.0.2"),
-        ("('127.0.0.53', 53)", "this machine"),
+        ("(b'', ('8.8.8.8', 53))", "an edge"),
+        (f"(b'I am {CLIENT}', ('{RESOLVER}', 5))", CLIENT),
+        ("(b'', ('127.0.0.53', 53))", "this machine"),
     ],
 )
-def test_a_leak_would_be_seen(sin: str, complaint: str, play: Callable[..., Scene]) -> None:
-    program = f"import socket; socket.socket(2, 2).sendto(b'I am {CLIENT}', {sin})"
-    with pytest.raises(AssertionError, match=complaint):
-        with play() as scene:  # type: ignore[attr-defined]
+def test_a_leak_would_be_seen(sin: str, complaint: str, play: Play) -> None:
+    program = f"import socket; socket.socket(2, 2).sendto(*{sin})"
+
+    def leak() -> None:
+        with play() as scene:
             subprocess.run([*scene.networks.prefix, sys.executable, "-c", program], check=True)
-        assert scene.edges() == set(), "edge"
+        assert scene.edges() == set(), "an edge"
+
+    with pytest.raises(AssertionError, match=complaint):
+        leak()
 
 
-def test_nothing_of_http_is_left_out(play: Callable[..., Scene]) -> None:
+def test_nothing_of_http_is_left_out(play: Play) -> None:
     """The planted lines must have been planted: with profile `open`, one of them arrives."""
-    with play('scrub.profile="open"') as scene:  # type: ignore[attr-defined]
+    with play('scrub.profile="open"') as scene:
         line = b"X-Visible: seen"
         assert scene.ask(HTTP.ask(ORIGIN, scene.origin.port)[:-2] + line + b"\r\nConnection: close\r\n\r\n")
     assert line in capture.spoken(scene.outward, ORIGIN)

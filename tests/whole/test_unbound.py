@@ -1,4 +1,4 @@
-"""A real resolver, Debian's unbound, asked by every transport: nobody's codec but its own on the other side."""
+"""A real resolver, Debian's unbound, asked by every transport: a codec on the other side that is not ours."""
 
 import contextlib
 import shutil

@@ -150,6 +150,13 @@ def test_addresses_are_bounded() -> None:
     assert len(answer(reply(("www.example.org", 60, "A", many)).to_wire(), A, ID).addresses) == ADDRESSES_MOST
 
 
+def test_an_answer_that_would_take_long_to_read_is_refused() -> None:
+    records = " | ".join(f"10.0.{n // 256}.{n % 256}" for n in range(600))
+    with pytest.raises(Refused) as refused:
+        answer(reply(("www.example.org", 60, "A", records)).to_wire(), A, ID)
+    assert refused.value.reason is Reason.TOO_LARGE
+
+
 @pytest.mark.parametrize("rcode", ["SERVFAIL", "REFUSED", "FORMERR", "NOTIMP"])
 def test_a_resolver_that_could_not_find_out(rcode: str) -> None:
     message = reply()

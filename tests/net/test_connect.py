@@ -1,0 +1,233 @@
+"""Each rule of `net/connect.py`, against real listeners, and networks that are not there."""
+
+import ipaddress
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from anongw.address import Address
+from anongw.errors import Reason, Refused
+from anongw.net.connect import _REASONS, _TELLING, STAGGER, connect
+from anongw.net.fiber import Fiber
+from anongw.net.listen import KEEPALIVE_IDLE
+from anongw.net.stream import Stream
+from tests.support.driven import DrivenEngine, Played, driven
+from tests.support.sockets import descriptors
+
+V4 = ipaddress.ip_address("127.0.0.1")
+# Link-local and without a zone: the kernel knows at once that it leads nowhere, on every machine.
+NOWHERE = ipaddress.ip_address("fe80::1")
+
+
+class Listening:
+    """A listener, or a black hole: its queue is full, so the kernel drops what knocks."""
+
+    def __init__(self, engine: DrivenEngine, address: str = "127.0.0.1", port: int = 0) -> None:
+        self._engine = engine
+        self.sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.sock.bind((address, port))
+        self.sock.listen(0)
+        engine.sockets.append(self.sock)
+        self.port: int = self.sock.getsockname()[1]
+
+    def fill(self) -> None:
+        """Become a black hole."""
+        for _ in range(4):
+            knock = socket.socket(self.sock.family)
+            knock.setblocking(False)  # noqa: FBT003 - socket's own
+            knock.connect_ex(self.sock.getsockname())
+            self._engine.sockets.append(knock)
+
+    def accept(self) -> tuple[socket.socket, tuple[str, int]]:
+        sock, peer = self.sock.accept()
+        self._engine.sockets.append(sock)
+        return sock, peer[:2]
+
+
+class Dialling:
+    """A flow that connects, then waits for its client."""
+
+    def __init__(self, engine: DrivenEngine, addresses: Sequence[Address], port: int) -> None:
+        self._addresses = addresses
+        self._port = port
+        self.stream: Stream | None = None
+        self.refused: Refused | None = None
+        self.flow: Played = engine.flow(self._carry)
+
+    async def _carry(self, fiber: Fiber, client: Stream) -> None:
+        try:
+            self.stream = await connect(fiber, self._addresses, self._port)
+            await client.fill()
+        except Refused as refused:
+            self.refused = refused
+            raise
+
+    @property
+    def connected_to(self) -> str | None:
+        return None if self.stream is None else self.stream.sock.getpeername()[0]
+
+
+@asynccontextmanager
+async def free_port() -> AsyncIterator[int]:
+    """A port on which nobody listens, and nobody else may."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+async def test_it_connects_on_the_spot_where_it_can(address: str) -> None:
+    async with driven() as engine:
+        listener = Listening(engine, address)
+        dialling = Dialling(engine, [ipaddress.ip_address(address)], listener.port)
+        assert dialling.connected_to == address, "without a turn of the engine"
+        assert dialling.stream is not None
+        assert dialling.stream.lost is Reason.UPSTREAM_CLOSED
+        assert len(dialling.flow.fiber.streams) == 2
+
+
+async def test_the_port_it_leaves_from_is_the_kernels_and_not_the_clients() -> None:
+    async with driven() as engine:
+        listener = Listening(engine)
+        ports = set()
+        for _ in range(3):
+            dialling = Dialling(engine, [V4], listener.port)
+            _, (_, port) = listener.accept()
+            assert port != dialling.flow.peer.sock.getsockname()[1]
+            ports.add(port)
+        assert len(ports) == 3
+
+
+async def test_a_connection_has_no_delay_and_probes_its_peer() -> None:
+    async with driven() as engine:
+        listener = Listening(engine)
+        stream = Dialling(engine, [V4], listener.port).stream
+        assert stream is not None
+        assert stream.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+        assert stream.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == KEEPALIVE_IDLE
+        assert not stream.sock.getblocking()
+        assert not stream.sock.get_inheritable()
+
+
+async def test_a_refusal_is_told() -> None:
+    async with driven() as engine, free_port() as port:
+        dialling = Dialling(engine, [V4], port)
+        assert await dialling.flow.over() is Reason.CONNECTION_REFUSED
+
+
+async def test_no_way_to_a_network_is_told() -> None:
+    async with driven() as engine:
+        dialling = Dialling(engine, [NOWHERE], 80)
+        assert await dialling.flow.over() is Reason.NETWORK_UNREACHABLE
+
+
+async def test_nowhere_to_go_is_a_refusal() -> None:
+    async with driven() as engine:
+        assert await Dialling(engine, [], 80).flow.over() is Reason.HOST_UNREACHABLE
+
+
+async def test_a_far_side_that_says_nothing_is_the_callers_limit() -> None:
+    async with driven() as engine:
+        hole = Listening(engine)
+        hole.fill()
+        dialling = Dialling(engine, [V4], hole.port)
+        dialling.flow.fiber.within(0.0, Reason.CONNECT_TIMEOUT)
+        engine.sweep()
+        assert dialling.flow.reasons == [Reason.CONNECT_TIMEOUT]
+
+
+async def test_the_addresses_are_tried_in_their_order() -> None:
+    async with driven() as engine:
+        first = Listening(engine)
+        Listening(engine, "127.0.0.2", first.port)
+        for order in (("127.0.0.1", "127.0.0.2"), ("127.0.0.2", "127.0.0.1")):
+            dialling = Dialling(engine, [ipaddress.ip_address(text) for text in order], first.port)
+            assert dialling.connected_to == order[0]
+
+
+async def test_a_failure_makes_way_for_the_next_at_once() -> None:
+    async with driven() as engine:
+        listener = Listening(engine)
+        nobody = ipaddress.ip_address("127.0.0.2")
+        before = descriptors()
+        dialling = Dialling(engine, [nobody, NOWHERE, nobody, V4], listener.port)
+        await engine.at_rest()
+        assert dialling.connected_to == "127.0.0.1"
+        assert len(descriptors() - before) == 3, "the client's two ends and the winner"
+
+
+async def test_an_address_that_says_nothing_loses_to_the_next_after_its_head_start() -> None:
+    async with driven() as engine:
+        hole = Listening(engine)
+        hole.fill()
+        listener = Listening(engine, "127.0.0.2", hole.port)
+        began = engine.now
+        dialling = Dialling(engine, [V4, ipaddress.ip_address("127.0.0.2")], hole.port)
+        await engine.at_rest()
+        assert dialling.connected_to is None
+        fiber = dialling.flow.fiber
+        assert began + STAGGER <= fiber.wake_at <= engine.now + STAGGER
+        before = descriptors()
+        fiber.tick(fiber.wake_at)
+        engine.settle()
+        assert dialling.connected_to == "127.0.0.2"
+        assert len(fiber.streams) == 2, "the loser is closed"
+        assert len(descriptors()) == len(before)
+        listener.accept()
+
+
+async def test_the_first_may_still_win_after_the_next_has_begun() -> None:
+    async with driven() as engine:
+        hole = Listening(engine)
+        hole.fill()
+        second = Listening(engine, "127.0.0.3", hole.port)
+        second.fill()
+        dialling = Dialling(engine, [V4, ipaddress.ip_address("127.0.0.3")], hole.port)
+        fiber = dialling.flow.fiber
+        fiber.tick(fiber.wake_at)
+        assert len(fiber.streams) == 3, "both are under way"
+        # Room in its queue: the kernel's next try, about a second after the first, gets in.
+        for _ in range(4):
+            hole.sock.settimeout(0)
+            try:
+                hole.accept()
+            except BlockingIOError:
+                break
+        while dialling.stream is None:
+            assert not dialling.flow.is_over
+            await engine.next_turn()
+        assert dialling.connected_to == "127.0.0.1"
+        assert len(fiber.streams) == 2
+
+
+@pytest.mark.parametrize("reversed_", [False, True])
+async def test_of_several_failures_the_most_telling_is_told(reversed_: bool) -> None:  # noqa: FBT001
+    async with driven() as engine, free_port() as port:
+        addresses: list[Address] = [V4, NOWHERE]
+        if reversed_:
+            addresses.reverse()
+        dialling = Dialling(engine, addresses, port)
+        assert await dialling.flow.over() is Reason.CONNECTION_REFUSED
+
+
+def test_every_reason_it_gives_has_its_place_among_the_telling() -> None:
+    assert set(_REASONS.values()) <= set(_TELLING)
+    assert len(set(_TELLING)) == len(_TELLING)
+
+
+async def test_a_flow_that_dies_while_it_connects_leaves_nothing_open() -> None:
+    async with driven() as engine:
+        hole = Listening(engine)
+        hole.fill()
+        before = descriptors()
+        dialling = Dialling(engine, [V4, V4, V4], hole.port)
+        for _ in range(2):
+            dialling.flow.fiber.tick(dialling.flow.fiber.wake_at)
+        assert len(dialling.flow.fiber.streams) == 4
+        dialling.flow.peer.reset()
+        assert await dialling.flow.over() is Reason.CLIENT_GONE
+        engine.settle()
+        assert descriptors() <= before
