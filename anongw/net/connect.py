@@ -13,6 +13,7 @@ from anongw.address import Address
 from anongw.errors import Reason, Refused
 from anongw.net.fiber import Fiber
 from anongw.net.listen import tune
+from anongw.net.reasons import reason_of
 from anongw.net.stream import Stream
 from anongw.net.wait import WRITE, park
 
@@ -20,24 +21,6 @@ from anongw.net.wait import WRITE, park
 # 250 ms; the engine's sweep rounds it up to at most twice that, well below the 2 s it allows.
 STAGGER = 0.25
 
-_REASONS = {
-    errno.ECONNREFUSED: Reason.CONNECTION_REFUSED,
-    errno.ECONNRESET: Reason.CONNECTION_REFUSED,
-    errno.EHOSTUNREACH: Reason.HOST_UNREACHABLE,
-    errno.EHOSTDOWN: Reason.HOST_UNREACHABLE,
-    errno.ENETUNREACH: Reason.NETWORK_UNREACHABLE,
-    errno.ENETDOWN: Reason.NETWORK_UNREACHABLE,
-    errno.EADDRNOTAVAIL: Reason.NETWORK_UNREACHABLE,
-    errno.EAFNOSUPPORT: Reason.NETWORK_UNREACHABLE,
-    errno.EINVAL: Reason.NETWORK_UNREACHABLE,
-    errno.EACCES: Reason.NETWORK_UNREACHABLE,
-    errno.EPERM: Reason.NETWORK_UNREACHABLE,
-    errno.ETIMEDOUT: Reason.CONNECT_TIMEOUT,
-    errno.EMFILE: Reason.RESOURCES,
-    errno.ENFILE: Reason.RESOURCES,
-    errno.ENOBUFS: Reason.RESOURCES,
-    errno.ENOMEM: Reason.RESOURCES,
-}
 # Which failure is told when several addresses failed: the one that says most about the far side.
 _TELLING = (
     Reason.CONNECTION_REFUSED,
@@ -85,7 +68,7 @@ class _Race:
         try:
             stream = self._fiber.adopt(_open(address), Reason.UPSTREAM_CLOSED)
         except OSError as error:
-            self._failures.add(_REASONS.get(error.errno or 0, Reason.HOST_UNREACHABLE))
+            self._failures.add(reason_of(error.errno))
             return False
         code = stream.sock.connect_ex((str(address), self._port))
         if code not in (0, errno.EINPROGRESS):
@@ -132,7 +115,7 @@ class _Race:
         return True
 
     def _failed(self, stream: Stream, code: int) -> None:
-        self._failures.add(_REASONS.get(code, Reason.HOST_UNREACHABLE))
+        self._failures.add(reason_of(code))
         self._drop(stream)
 
     def _drop(self, stream: Stream) -> None:

@@ -12,7 +12,8 @@ import anyio
 import anyio.lowlevel
 
 from anongw.address import Address
-from anongw.net.task_stream import open_socket, refusal, sockaddr
+from anongw.net.reasons import refusal
+from anongw.net.task_stream import open_socket, sockaddr
 
 # The largest UDP payload there is, in bytes: a shorter buffer would cut a datagram in silence.
 DATAGRAM_MOST = 65535

@@ -20,19 +20,7 @@ import anyio.lowlevel
 from anyio.abc import ByteStream, SocketAttribute
 
 from anongw.address import Address
-from anongw.errors import Reason, Refused
-
-_REASONS = {
-    errno.ECONNREFUSED: Reason.CONNECTION_REFUSED,
-    errno.ENETUNREACH: Reason.NETWORK_UNREACHABLE,
-    errno.EADDRNOTAVAIL: Reason.NETWORK_UNREACHABLE,  # no address of this family on this machine
-    errno.EAFNOSUPPORT: Reason.NETWORK_UNREACHABLE,
-    errno.ETIMEDOUT: Reason.CONNECT_TIMEOUT,
-    errno.EMFILE: Reason.RESOURCES,
-    errno.ENFILE: Reason.RESOURCES,
-    errno.ENOBUFS: Reason.RESOURCES,
-    errno.ENOMEM: Reason.RESOURCES,
-}
+from anongw.net.reasons import refusal
 
 
 class TaskStream(ByteStream):
@@ -160,12 +148,6 @@ def sockaddr(address: Address, port: int) -> tuple[str, int] | tuple[str, int, i
     zone = address.scope_id or "0"
     index = int(zone) if zone.isdecimal() else socket.if_nametoindex(zone)
     return str(address).partition("%")[0], port, 0, index
-
-
-def refusal(error: OSError) -> Refused:
-    """What an error of connect(2) means."""
-    reason = Reason.CONNECT_TIMEOUT if isinstance(error, TimeoutError) else Reason.HOST_UNREACHABLE
-    return Refused(_REASONS.get(error.errno or 0, reason), errno.errorcode.get(error.errno or 0, "no errno"))
 
 
 async def _connect(sock: socket.socket, where: tuple[str, int] | tuple[str, int, int, int]) -> None:

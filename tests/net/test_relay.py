@@ -245,6 +245,18 @@ async def test_a_reset_of_both_sides_ends_the_tunnel() -> None:
 
 
 @KINDS
+async def test_both_sides_may_be_gone_before_the_engine_looks(kind: Kind) -> None:
+    async with relaying(kind=kind) as (_, tunnel, _pipes):
+        for peer in (tunnel.client, tunnel.origin):
+            await peer.send(b"last words to nobody")
+            if kind is Kind.TCP:
+                peer.reset()
+            else:
+                peer.close()
+        assert await tunnel.over() in (Reason.CLIENT_GONE, Reason.UPSTREAM_CLOSED)
+
+
+@KINDS
 @WAYS
 async def test_a_side_that_closes_while_the_other_still_talks_ends_it(
     kind: Kind,

@@ -11,7 +11,8 @@ import pytest
 from anyio.abc import SocketAttribute
 
 from anongw.errors import Reason, Refused
-from anongw.net.task_stream import TaskStream, connect, refusal, sockaddr
+from anongw.net.reasons import refusal
+from anongw.net.task_stream import TaskStream, connect, sockaddr
 
 LOOPBACK = ipaddress.ip_address("127.0.0.1")
 Pair = tuple[TaskStream, socket.socket]

@@ -48,6 +48,7 @@ class Running:
 
     def __init__(self, portal: BlockingPortal, stop: anyio.Event, addresses: tuple[str, ...]) -> None:
         self.addresses = addresses
+        self.log: list[str] = []  # the lines of its log
         self.done: Future[None]
         self._portal = portal
         self._stop = stop
@@ -55,18 +56,20 @@ class Running:
     def connect(self, address: str = "", *, source: str = "", buffer: int = 0) -> Line:
         """A client's connection to a listener, the first by default."""
         address = address or self.addresses[0]
-        if address.startswith("unix:"):
-            sock = socket.socket(socket.AF_UNIX)
-            sock.connect(address.removeprefix("unix:"))
-            return Line(sock)
         host, _, port = address.rpartition(":")
-        sock = socket.socket(socket.AF_INET6 if "[" in host else socket.AF_INET)
-        sock.settimeout(PATIENCE)
-        if buffer:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        if source:
-            sock.bind((source, 0))
-        sock.connect((host.strip("[]"), int(port)))
+        unix = host == "unix"
+        family = socket.AF_UNIX if unix else socket.AF_INET6 if "[" in host else socket.AF_INET
+        sock = socket.socket(family)
+        try:
+            sock.settimeout(PATIENCE)
+            if buffer:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+            if source:
+                sock.bind((source, 0))
+            sock.connect(port if unix else (host.strip("[]"), int(port)))
+        except OSError:
+            sock.close()
+            raise
         return Line(sock)
 
     @contextmanager
@@ -102,8 +105,10 @@ def config(*settings: str) -> Config:
 @contextmanager
 def running(backend: str, *settings: str) -> Iterator[Running]:
     """Run `gateway.serve`. At the end it is stopped, and must have left no descriptor open."""
-    # The tests' own connections are closed inside the block.
+    lines: list[str] = []
     log.logger.remove()
+    log.logger.add(lambda line: lines.append(str(line)), level="DEBUG", format="{message}")
+    # The tests' own connections are closed inside the block.
     before = descriptors()
     with start_blocking_portal(backend) as portal:
         stop = portal.call(anyio.Event)
@@ -113,7 +118,7 @@ def running(backend: str, *settings: str) -> Iterator[Running]:
 
         done, addresses = portal.start_task(serve)
         served = Running(portal, stop, addresses)
-        served.done = done
+        served.done, served.log = done, lines
         try:
             yield served
         finally:

@@ -90,25 +90,21 @@ def test_a_refused_upload_is_heard_of(way: str, origin: Nginx, address: str, tmp
     assert run(command, tmp_path).stdout == b"413"
 
 
-def test_expect_continue_passes_both_ways(address: str, tmp_path: Path) -> None:
+def test_expect_is_answered_here(address: str, tmp_path: Path) -> None:
     (tmp_path / "content").write_bytes(b"c" * 2_000_000)
-    interim = b"HTTP/1.1 100 Continue\r\n\r\n"
-    # Ten minutes: without the interim answer, the test's own patience ends it.
+    # Ten minutes: without an interim answer, the test's own patience ends it.
     waits = ["-H", "Expect: 100-continue", "--expect100-timeout", "600"]
     with Origin() as raw:
 
         def answer() -> None:
             with raw.accept() as line:
-                head = line.head()
-                assert head.headers["expect"] == "100-continue"
-                assert line.silent(), "the body came uncalled for"
-                line.send(interim)
-                assert line.body(head) == b"c" * 2_000_000
+                message = line.message()
+                assert "expect" not in message.headers
+                assert message.body == b"c" * 2_000_000
                 line.send(OK)
 
-        url = f"http://{raw.authority}/"
         with meanwhile(answer):
-            command = curl("plain", address, *waits, "-T", tmp_path / "content", url)
+            command = curl("plain", address, *waits, "-T", tmp_path / "content", f"http://{raw.authority}/")
             assert output(command, tmp_path) == b"ok"
 
 
@@ -144,5 +140,4 @@ def test_proxy_user_is_a_label_and_stays_here(origin: Nginx, address: str, tmp_p
 def test_the_origin_sees_a_persona(origin: Nginx, address: str, tmp_path: Path) -> None:
     output(curl("plain", address, "-A", "tell-tale/1.0", f"{origin.url}/hello.txt?persona"), tmp_path)
     (line,) = [line for line in origin.log().splitlines() if "?persona" in line]
-    assert "Mozilla/5.0" in line
-    assert "tell-tale" not in line
+    assert line.endswith(" curl/7.88.1")

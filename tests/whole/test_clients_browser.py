@@ -1,0 +1,70 @@
+"""Chromium: a page with sub-resources, a script's request and a WebSocket, by SOCKS and by HTTP."""
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.nginx import NAME
+from tests.support.programs import started
+from tests.support.site import Site, site
+
+_PIXEL = base64.b64decode("R0lGODlhAQABAAAAACwAAAAAAQABAAA=")
+_PAGE = b"""<!doctype html><title>t</title><link rel=stylesheet href=/style.css><img src=/image.gif>
+<p>a page</p><script src=/script.js></script>"""
+# Told once everything is there: how large the image is, what the style made, what fetch and WebSocket heard.
+_SCRIPT = b"""
+addEventListener("load", async () => {
+  const fetched = await (await fetch("/data.json", {method: "GET", headers: {"X-Requested-With": "x"}})).json();
+  const socket = new WebSocket(`ws://${location.host}/socket`);
+  socket.onopen = () => socket.send("over the socket");
+  socket.onmessage = (message) => fetch("/told?" + new URLSearchParams({
+    image: document.images[0].naturalWidth, style: getComputedStyle(document.body).marginTop,
+    fetched: fetched.word, socket: message.data, seen: navigator.userAgent}));
+});
+"""
+PAGES = {
+    "/": ("text/html", _PAGE),
+    "/style.css": ("text/css", b"body { margin-top: 33px; background: url(/background.gif) }"),
+    "/script.js": ("text/javascript", _SCRIPT),
+    "/image.gif": ("image/gif", _PIXEL),
+    "/background.gif": ("image/gif", _PIXEL),
+    "/data.json": ("application/json", b'{"word": "fetched"}'),
+}
+TOLD = "image=1&style=33px&fetched=fetched&socket=over+the+socket"
+
+
+@pytest.fixture
+def pages() -> Iterator[Site]:
+    with site(PAGES) as one:
+        yield one
+
+
+@contextmanager
+def chromium(proxy: str, url: str, folder: Path) -> Iterator[None]:
+    """One that has been told to open the page; without `<-loopback>` it would go there directly."""
+    switches = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
+    switches += ["--disable-background-networking", "--disable-component-update", f"--user-data-dir={folder}/p"]
+    switches += [f"--proxy-server={proxy}", "--proxy-bypass-list=<-loopback>"]
+    with started(["chromium", *switches, url], folder, folder / "chromium.log"):
+        yield
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5", "socks4"])
+def test_a_page_and_all_that_belongs_to_it(scheme: str, pages: Site, address: str, tmp_path: Path) -> None:
+    # socks4 is without names in Chromium: it looks them up itself.
+    host = "127.0.0.1" if scheme == "socks4" else NAME
+    with chromium(f"{scheme}://{address}", f"http://{host}:{pages.server_port}/", tmp_path):
+        told = pages.wait_for("/told?")
+    assert TOLD in told.path
+    assert {seen.path for seen in pages.seen} >= {*PAGES, "/socket"}
+    assert {seen.headers["host"] for seen in pages.seen} == {f"{host}:{pages.server_port}"}
+    if scheme == "http":
+        # Scrubbed, all but the WebSocket: that goes by CONNECT, and nothing inside a tunnel is touched.
+        for seen in pages.seen:
+            if seen.path != "/socket":
+                assert "Chrome" not in str(seen.headers), seen
+                assert "Firefox" in seen.headers["user-agent"]
+                assert not [name for name in seen.headers if name.startswith(("sec-ch", "proxy"))]
