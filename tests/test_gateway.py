@@ -74,7 +74,7 @@ def test_all_listeners_or_none(anyio_backend: str, tmp_path: Path) -> None:
 
 
 def test_more_connections_than_files(anyio_backend: str) -> None:
-    with pytest.raises(StartError, match=r"limits.connections = 100000000 needs \d+ open files .* ulimit -Hn"):
+    with pytest.raises(StartError, match=r"limits.connections = 100000000 needs \d+ open files .*ulimit -Hn"):
         start(anyio_backend, "limits.connections=100000000")
 
 

@@ -223,16 +223,35 @@ async def test_a_reset_that_a_write_finds_first_still_lets_the_last_words_throug
         assert await hearer.rest_until_reset() == b"last words"
 
 
+async def until_untaken(engine: DrivenEngine, tunnel: Tunnel) -> None:
+    """Send until the origin's kernel takes no more, while the gateway's still does."""
+    while tunnel.far.unsent() < SMALL // 2:
+        await tunnel.client.send(bytes(1024))
+        await engine.at_rest()
+    assert tunnel.blocked == (False, False)
+
+
+async def test_a_reset_waits_until_what_came_before_it_is_taken_and_costs_no_turns() -> None:
+    async with relaying(buffer=SMALL) as (engine, tunnel, _):
+        await until_untaken(engine, tunnel)
+        tunnel.client.reset()
+        await engine.at_rest()
+        assert not tunnel.flow.is_over
+        assert await engine.at_rest() == 0, "it is the sweep that looks"
+        heard = await tunnel.origin.rest_until_reset()
+        assert len(heard) == tunnel.near.received
+        assert await tunnel.over() is Reason.CLIENT_GONE
+
+
 async def test_a_reset_waits_for_a_stopped_reader_no_longer_than_its_patience() -> None:
     async with relaying(buffer=SMALL) as (engine, tunnel, _):
-        await tunnel.client.send(bytes(SMALL))
-        tunnel.origin.fill()
+        await until_untaken(engine, tunnel)
+        tunnel.client.reset()
         await engine.at_rest()
-        tunnel.origin.reset()
-        await engine.at_rest()
-        if not tunnel.flow.is_over:
-            tunnel.relay.tick(engine.now + RESET_PATIENCE + 1)
-        assert await tunnel.over() is Reason.UPSTREAM_CLOSED
+        tunnel.relay.tick(engine.now + RESET_PATIENCE - 1)
+        assert not tunnel.flow.is_over
+        tunnel.relay.tick(engine.now + RESET_PATIENCE)
+        assert await tunnel.over() is Reason.CLIENT_GONE
 
 
 async def test_a_reset_of_both_sides_ends_the_tunnel() -> None:

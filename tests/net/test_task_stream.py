@@ -1,7 +1,6 @@
 """The task-side stream: bytes both ways, hand-over, and what each failure means."""
 
 import contextlib
-import errno
 import ipaddress
 import socket
 from collections.abc import Iterator
@@ -11,7 +10,6 @@ import pytest
 from anyio.abc import SocketAttribute
 
 from anongw.errors import Reason, Refused
-from anongw.net.reasons import refusal
 from anongw.net.task_stream import TaskStream, connect, sockaddr
 
 LOOPBACK = ipaddress.ip_address("127.0.0.1")
@@ -210,22 +208,6 @@ async def test_connect_where_no_network_is() -> None:
     with pytest.raises(Refused) as refused:
         await connect(ipaddress.ip_address("100::1"), 9, 0.05)
     assert refused.value.reason in (Reason.NETWORK_UNREACHABLE, Reason.CONNECT_TIMEOUT)
-
-
-@pytest.mark.parametrize(
-    ("code", "reason"),
-    [
-        (errno.ECONNREFUSED, Reason.CONNECTION_REFUSED),
-        (errno.EHOSTUNREACH, Reason.HOST_UNREACHABLE),
-        (errno.ENETUNREACH, Reason.NETWORK_UNREACHABLE),
-        (errno.EADDRNOTAVAIL, Reason.NETWORK_UNREACHABLE),
-        (errno.ETIMEDOUT, Reason.CONNECT_TIMEOUT),
-        (errno.EMFILE, Reason.RESOURCES),
-        (errno.EPERM, Reason.HOST_UNREACHABLE),
-    ],
-)
-def test_every_error_has_its_reason(code: int, reason: Reason) -> None:
-    assert refusal(OSError(code, "")).reason is reason
 
 
 @pytest.mark.parametrize(
