@@ -215,7 +215,8 @@ def _bug(error: BaseException) -> None:
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
-    where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place is not None else "unknown"
+    # The module's name and not its path, which holds a home directory.
+    where = f"{place.tb_frame.f_globals['__name__']}:{place.tb_lineno}" if place is not None else "unknown"
     log.logger.error("a bug ended a flow: {} at {}", type(error).__name__, where)
 
 

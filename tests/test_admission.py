@@ -75,7 +75,7 @@ def test_capacity(wanted: int, files: int, expected: int) -> None:
 
 @pytest.mark.parametrize("wanted", [9_777, 100_000])
 def test_more_than_fits(wanted: int) -> None:
-    with pytest.raises(ValueError, match="write at most 9776$") as raised:
+    with pytest.raises(ValueError, match=r"write at most 9776$") as raised:
         capacity(Limits(connections=wanted), 20_000)
     # What it says to do helps.
     needed = int(str(raised.value).split(" needs ")[1].split()[0])

@@ -96,8 +96,9 @@ def _setting(setting: str) -> dict[str, Any]:
             continue
         if equals and "\n" not in setting:
             return found
-    # The key only: the value may be a secret.
-    raise ConfigError([Fault("", f"write --set section.key=value, not {key[:80]!r}", file="command line")])
+    # The key only, and not even that where no `=` tells it from the value: the value may be a secret.
+    said = f", not {key[:80]!r}" if equals else ""
+    raise ConfigError([Fault("", f"write --set section.key=value{said}", file="command line")])
 
 
 def _merge(data: dict[str, Any], override: dict[str, Any]) -> None:

@@ -23,8 +23,8 @@ from anongw.net.fiber import Carry, Fiber, Host, Job
 from anongw.net.stream import Stream
 from anongw.net.wait import LAST, READ, Source
 
-# Turns before the event loop's other tasks (resolvers, signals) run.
-TURNS_A_VISIT = 4
+# Seconds of turns after which the event loop's other tasks (resolvers, signals) run.
+VISIT_AFTER = 0.005
 # Seconds between two looks at the deadlines. Coarse: one sweep serves all and no step pays for a timer.
 SWEEP_INTERVAL = 0.25
 
@@ -137,15 +137,15 @@ class Engine(Host):
         self.settle()
 
     async def _loop(self) -> None:
-        turns = 0
+        visited = time.monotonic()
         while True:
             if not self.turn():
                 await anyio.wait_readable(self._epoll.fileno())
-                turns = 0
+            elif time.monotonic() - visited < VISIT_AFTER:
                 continue
-            turns += 1
-            if turns % TURNS_A_VISIT == 0:
+            else:
                 await checkpoint()
+            visited = time.monotonic()
 
     async def _sweep_forever(self) -> None:
         while True:

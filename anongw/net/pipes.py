@@ -13,6 +13,8 @@ import os
 PIPE_SIZE = 1024 * 1024
 # A pipe that the kernel made smaller than this costs more than copying does.
 _PIPE_LEAST = 256 * 1024
+# After the kernel refused a pipe, so many requests are not even tried: each would cost four system calls.
+_REST = 64
 
 Pipe = tuple[int, int]  # read end, write end
 
@@ -24,6 +26,7 @@ class Pipes:
         self._idle: list[Pipe] = []
         self._room = budget // PIPE_SIZE if hasattr(os, "splice") else 0
         self._closed = False
+        self._not_before = 0  # how many requests to answer with None before trying again
 
     @property
     def room(self) -> int:
@@ -36,8 +39,13 @@ class Pipes:
             return self._idle.pop()
         if self._room <= 0:
             return None
+        if self._not_before:
+            self._not_before -= 1
+            return None
         pipe = self._make()
-        if pipe is not None:
+        if pipe is None:
+            self._not_before = _REST
+        else:
             self._room -= 1
         return pipe
 

@@ -17,8 +17,9 @@ from anongw.errors import Reason, Refused
 from anongw.net.stream import CHUNK
 from anongw.net.wait import GONE, Source
 
-# Events served in one turn. Enough to amortise the wake-up, few enough to keep a turn to milliseconds.
-EVENTS_A_TURN = 256
+# Events served in one turn. Enough to amortise the wake-up, few enough to keep a turn to milliseconds, even
+# where each of them moves the relay's whole budget.
+EVENTS_A_TURN = 64
 
 
 class Poller(ABC):

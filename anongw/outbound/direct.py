@@ -68,6 +68,9 @@ class Direct:
 
     def _refuse_own_machine(self, stream: Stream) -> None:
         """A public address of this very machine is as private as its loopback: the firewall thinks so too."""
-        there = stream.sock.getpeername()[0]
+        try:
+            there = stream.sock.getpeername()[0]
+        except OSError:
+            return  # reset since it was made: the first use of it says so
         if there == stream.sock.getsockname()[0] and not self._policy.is_exempt(ipaddress.ip_address(there)):
             raise Refused(Reason.OWN_LISTENER)

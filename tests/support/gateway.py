@@ -33,7 +33,7 @@ BASE = (
 
 
 @cache
-def user(name: str = "alice", password: str = "secret") -> str:  # noqa: S107 - a test's
+def user(name: str = "alice", password: str = "secret") -> str:
     """The setting that makes one user known."""
     return f'users.{name}="{hash_password(password)}"'
 

@@ -9,7 +9,7 @@ import re
 import selectors
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -24,13 +24,19 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n"
 BODY = b"hello\n"
 
 _METHODS = (b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS ")
-_PIECE = bytes(1 << 18)
+_PIECE_MOST = 1 << 18
 _FLOOD = re.compile(rb"(?:GET /)?flood/([0-9]+)[ \n]")
 
 
 def flood(size: int) -> bytes:
-    """What a client says in a tunnel to be sent so many zeros; `/flood/SIZE` is the same for HTTP."""
+    """What a client says in a tunnel to be sent so many bytes; `/flood/SIZE` is the same for HTTP."""
     return b"flood/%d\n" % size
+
+
+def flooded(size: int) -> bytes:
+    """A piece that the flood of this size repeats: nobody else's has the same bytes."""
+    line = b"%d\n" % size
+    return line * (_PIECE_MOST // len(line))
 
 
 def listening(host: str, port: int = 0, backlog: int = 4096) -> socket.socket:
@@ -56,6 +62,7 @@ class Heard:
         self.peer = peer
         self.data = bytearray()
         self.unsent = bytearray()
+        self.piece = b""
         self.flood = 0  # bytes still to offer
         self.offered = 0
 
@@ -144,6 +151,7 @@ class Origin(_Loop):
             return
         if wanted := _FLOOD.match(data):
             one.flood = int(wanted[1])
+            one.piece = flooded(one.flood)
             if data.startswith(_METHODS):
                 one.unsent += b"HTTP/1.1 200 OK\r\nContent-Length: %b\r\n\r\n" % wanted[1]
         elif one.data.startswith(_METHODS) or (not one.data and data.startswith(_METHODS)):
@@ -161,7 +169,8 @@ class Origin(_Loop):
             while one.unsent:
                 del one.unsent[: one.sock.send(one.unsent)]
             while one.flood:
-                count = one.sock.send(_PIECE[: one.flood])
+                start = one.offered % len(one.piece)
+                count = one.sock.send(memoryview(one.piece)[start : start + one.flood])
                 one.flood -= count
                 one.offered += count
         except BlockingIOError:
@@ -176,7 +185,7 @@ class Origin(_Loop):
 class Names(_Loop):
     """A name server over UDP. `records`: a name to its addresses; a name that is missing does not exist."""
 
-    def __init__(self, sock: socket.socket, records: dict[str, tuple[str, ...]]) -> None:
+    def __init__(self, sock: socket.socket, records: Mapping[str, tuple[str, ...]]) -> None:
         super().__init__()
         self.records = records
         self.silent = False  # hears, and says nothing
@@ -208,7 +217,7 @@ class Names(_Loop):
 
 
 @contextmanager
-def on_loopback(records: dict[str, tuple[str, ...]]) -> Iterator[tuple[Origin, Names]]:
+def on_loopback(records: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[Origin, Names]]:
     """Both, on addresses of 127.0.0.0/8 that nothing else uses: the origin on .9, the names on .8."""
     with Origin(listening("127.0.0.9")) as origin, Names(datagrams("127.0.0.8"), records) as names:
         yield origin, names

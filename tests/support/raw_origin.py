@@ -1,4 +1,4 @@
-"""An origin that does exactly what a test says, byte for byte, and the blocking connection that tests talk on.
+"""An origin that does what a test says, byte for byte, and the blocking connection that tests talk on.
 
 The test itself plays it: it accepts, reads what the gateway sent and answers, so that a test reads as a
 conversation. Every wait ends after `PATIENCE` seconds; no test waits for it.
@@ -9,7 +9,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 # Seconds after which a test that would hang fails.
 PATIENCE = 10.0
@@ -36,7 +36,7 @@ class Line:
         self.sock = sock
         self._early = b""  # received and not asked for yet
 
-    def __enter__(self) -> "Line":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -127,6 +127,19 @@ class Line:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
+    def hears(self, seconds: float) -> bool:
+        """Wait so long for something to arrive, or for the other side to end."""
+        self.sock.settimeout(seconds)
+        try:
+            self.sock.recv(1, socket.MSG_PEEK)
+        except TimeoutError:
+            return bool(self._early)
+        except ConnectionError:
+            return True
+        finally:
+            self.sock.settimeout(PATIENCE)
+        return True
+
     def silent(self) -> bool:
         """Nothing has arrived, and the other side has not ended."""
         self.sock.settimeout(0)
@@ -160,7 +173,7 @@ class Origin:
         self.port: int = self._listener.getsockname()[1]
         self.seen = 0  # connections accepted so far
 
-    def __enter__(self) -> "Origin":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

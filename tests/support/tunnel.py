@@ -1,14 +1,23 @@
 """A relay between two pairs of sockets, for tests: `client` and `origin` are its far ends."""
 
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from anongw.errors import Reason
+import pytest
+
+from anongw.errors import Reason, Refused
 from anongw.net.fiber import Fiber
 from anongw.net.pipes import Pipe, Pipes
 from anongw.net.relay import Relay
 from anongw.net.stream import Stream
-from tests.support.driven import DrivenEngine
+from tests.support.driven import DrivenEngine, driven
 from tests.support.sockets import Kind, Peer
+
+SMALL = 16384  # bytes of kernel buffers that fill soon
+WAYS = pytest.mark.parametrize("upwards", [True, False], ids=["up", "down"])
+SPLICED = pytest.mark.parametrize("budget", [0, 8 * 2**20], ids=["copied", "spliced"])
+DATA = bytes(range(251)) * 40_000  # 10 MB
 
 
 class CountedPipes(Pipes):
@@ -78,3 +87,43 @@ class Tunnel:
             stream.reader.feed(early)
         self.relay = Relay(self.near, self.far, idle=self._idle, pipes=self._pipes)
         return self.relay
+
+
+@asynccontextmanager
+async def relaying(
+    budget: int = 8 * 2**20,
+    *,
+    kind: Kind = Kind.TCP,
+    buffer: int | None = None,
+    idle: float = 3600.0,
+    early: tuple[bytes, bytes] = (b"", b""),
+) -> AsyncIterator[tuple[DrivenEngine, Tunnel, CountedPipes]]:
+    """A tunnel whose pipes must all be back at the end."""
+    pipes = CountedPipes(budget)
+    async with driven() as engine:
+        yield engine, Tunnel(engine, pipes, kind=kind, buffer=buffer, idle=idle, early=early), pipes
+        engine.end_flows(Refused(Reason.STOPPING))
+        assert pipes.all_are_back
+        pipes.close()
+
+
+def ends(tunnel: Tunnel, *, upwards: bool) -> tuple[Peer, Peer]:
+    """Who says and who hears."""
+    return (tunnel.client, tunnel.origin) if upwards else (tunnel.origin, tunnel.client)
+
+
+async def stall(engine: DrivenEngine, speaker: Peer) -> int:
+    """Send until nothing on the way takes any more; how much that was."""
+    count = 0
+    while piece := speaker.fill():
+        count += piece
+        await engine.at_rest()
+    return count
+
+
+async def until_untaken(engine: DrivenEngine, tunnel: Tunnel) -> None:
+    """Send until the origin's kernel takes no more, while the gateway's still does."""
+    while tunnel.far.unsent() < SMALL // 2:
+        await tunnel.client.send(bytes(1024))
+        await engine.at_rest()
+    assert tunnel.blocked == (False, False)

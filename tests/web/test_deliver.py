@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Callable
 
 import pytest
 
@@ -129,7 +130,7 @@ def test_answers_without_body(anyio_backend: str, method: str, raw: bytes) -> No
     ],
 )
 def test_what_broke_off_never_looks_whole(
-    anyio_backend: str, version: str, raw: bytes, how: type[Line.close]
+    anyio_backend: str, version: str, raw: bytes, how: Callable[[Line], None]
 ) -> None:
     with running(anyio_backend) as gateway, Origin() as origin, gateway.connect() as client:
         client.send(origin.request(version=version))
@@ -269,7 +270,9 @@ def test_64_mib_down_in_bounded_memory(anyio_backend: str, *, chunked: bool) -> 
             far.message()
 
             def send() -> None:
-                far.send(CHUNKED if chunked else b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (64 * MIB))
+                far.send(
+                    CHUNKED if chunked else b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (64 * MIB)
+                )
                 for _ in range(64):
                     far.send(b"%x\r\n%b\r\n" % (MIB, block) if chunked else block)
                 far.send(b"0\r\n\r\n" if chunked else b"")

@@ -1,5 +1,7 @@
 """What a running gateway asks of an origin, and what it makes of the answers that origins give."""
 
+from collections.abc import Callable
+
 import pytest
 
 from anongw.web.forward import INTERIM_MOST
@@ -83,9 +85,9 @@ def test_expect_is_ours_to_answer(anyio_backend: str) -> None:
 
 def test_no_100_if_the_origin_is_not_there(anyio_backend: str) -> None:
     with running(anyio_backend, "policy.allow_private=[]") as gateway, gateway.connect() as client:
-        client.send(b"PUT http://127.0.0.1:1/ HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
-        refusal_head = client.head()
-        assert refusal_head.status == 403
+        lines = b"Host: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+        client.send(b"PUT http://127.0.0.1:1/ HTTP/1.1\r\n" + lines)
+        assert client.head().status == 403
 
 
 def test_a_client_that_does_not_wait_for_100(anyio_backend: str) -> None:
@@ -106,7 +108,11 @@ def test_interim_answers_are_swallowed(anyio_backend: str) -> None:
         client.send(origin.request())
         with origin.accept() as far:
             far.message()
-            for interim in (b"100 Continue", b"102 Processing", b"103 Early Hints\r\nLink: </a>; rel=preload"):
+            for interim in (
+                b"100 Continue",
+                b"102 Processing",
+                b"103 Early Hints\r\nLink: </a>; rel=preload",
+            ):
                 far.send(b"HTTP/1.1 " + interim + b"\r\n\r\n")
             far.send(OK)
             assert client.message().status == 200
@@ -136,7 +142,7 @@ def test_many_interim_answers(anyio_backend: str) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 407 Authenticate\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
         SWITCHED,
         b"HTTP/2 200 OK\r\n\r\n",
@@ -167,7 +173,9 @@ def test_malformed_answers(anyio_backend: str, answer: bytes) -> None:
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200", b"HTTP/1.1 100 Continue\r\n\r\n"])
 @pytest.mark.parametrize("how", [Line.close, Line.reset], ids=["close", "reset"])
-def test_an_origin_that_ends_before_it_answers(anyio_backend: str, said: bytes, how: type[Line.close]) -> None:
+def test_an_origin_that_ends_before_it_answers(
+    anyio_backend: str, said: bytes, how: Callable[[Line], None]
+) -> None:
     with running(anyio_backend) as gateway, Origin() as origin, gateway.connect() as client:
         client.send(origin.request())
         far = origin.accept()
@@ -193,7 +201,9 @@ def kept(origin: Origin, client: Line) -> Line:
 
 @pytest.mark.parametrize("how", [Line.close, Line.reset], ids=["close", "reset"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PROPFIND"])
-def test_tried_again_on_a_new_connection(anyio_backend: str, method: str, how: type[Line.close]) -> None:
+def test_tried_again_on_a_new_connection(
+    anyio_backend: str, method: str, how: Callable[[Line], None]
+) -> None:
     with running(anyio_backend) as gateway, Origin() as origin, gateway.connect() as client:
         far = kept(origin, client)
         client.send(origin.request("/second", method=method))
@@ -296,6 +306,21 @@ def test_an_upload_refused_by_an_origin_that_takes_no_more(anyio_backend: str) -
         assert origin.is_left_alone()
 
 
+@pytest.mark.parametrize("how", [Line.close, Line.reset], ids=["close", "reset"])
+def test_an_origin_that_ends_in_the_middle_of_an_upload(
+    anyio_backend: str, how: Callable[[Line], None]
+) -> None:
+    with running(anyio_backend) as gateway, Origin() as origin, gateway.connect() as client:
+        client.send(origin.request("/", f"Content-Length: {len(UPLOAD)}", method="POST") + UPLOAD[:10])
+        far = origin.accept()
+        far.head()
+        far.exactly(10)
+        how(far)
+        client.send(UPLOAD[10:])
+        refusal(client, 502)
+        assert origin.is_left_alone()
+
+
 def test_an_early_answer_and_the_rest_of_the_upload(anyio_backend: str) -> None:
     """An origin that answers 200 at once and goes on listening gets all of it."""
     with running(anyio_backend) as gateway, Origin() as origin, gateway.connect() as client:
@@ -374,14 +399,18 @@ def test_a_websocket_is_a_tunnel(anyio_backend: str) -> None:
 
 
 def test_a_websocket_takes_no_kept_connection(anyio_backend: str) -> None:
-    with running(anyio_backend) as gateway, Origin() as origin, gateway.connect() as client:
-        with kept(origin, client) as far:
-            client.send(origin.request("/chat", *WEBSOCKET))
-            with origin.accept() as fresh:
-                fresh.head()
-                fresh.send(SWITCHED)
-                assert client.head().status == 101
-                assert far.silent()
+    with (
+        running(anyio_backend) as gateway,
+        Origin() as origin,
+        gateway.connect() as client,
+        kept(origin, client) as far,
+    ):
+        client.send(origin.request("/chat", *WEBSOCKET))
+        with origin.accept() as fresh:
+            fresh.head()
+            fresh.send(SWITCHED)
+            assert client.head().status == 101
+            assert far.silent()
 
 
 def test_a_websocket_that_is_refused_is_an_answer(anyio_backend: str) -> None:

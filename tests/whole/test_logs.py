@@ -162,6 +162,6 @@ def test_a_wrong_setting_does_not_quote_a_password(command: str, setting: str) -
 
 
 def test_what_was_planted_was_planted() -> None:
-    """The good request's URL and headers are those that a gateway forwards: the search above is no empty one."""
+    """The search above is no empty one: URL and headers are in the requests."""
     assert URL.encode() in asks.get(HOSTS[0], 80, *HEADERS, path=URL)
     assert HTTP.ask(HOSTS[0], 80).startswith(b"GET http://canary-good.example:80/ ")
