@@ -647,6 +647,9 @@ def test_what_holds_for_every_answer() -> None:
         rules=RULES,
     )
     def holds(lines: Headers, status: int, framing: Framing, *, websocket: bool, rules: Rules) -> None:
+        if status == 101 and websocket:
+            # Left to chance, a 101 that holds together is rarer than a run is long.
+            lines = [line for line in lines if line[0].lower() != b"upgrade"] + [(b"Upgrade", b"websocket")]
         try:
             out = response(lines, status, framing, websocket, rules, "example.org")
         except Refused as refused:
