@@ -1,7 +1,7 @@
 """Fails on a module without its test file, and on a test file without its module.
 
-`anongw/wire/socks5.py` belongs to `tests/wire/test_socks5.py`. Tests of the whole program (`tests/whole/`) and
-what tests share (`tests/support/`) mirror nothing.
+`anongw/wire/socks5.py` belongs to `tests/wire/test_socks5.py`. Tests of the whole program (`tests/whole/`)
+and what tests share (`tests/support/`) mirror nothing.
 """
 
 import sys

@@ -424,6 +424,8 @@ def test_a_listener_others_reach_tells_no_reason(anyio_backend: str) -> None:
     with running(anyio_backend, *settings) as gateway:
         port = gateway.addresses[0].rpartition(":")[2]
         with gateway.connect(f"127.0.0.1:{port}") as client:
+            client.send(b"CONNECT 10.0.0.1:1 HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert own_answer(client).headers.keys() == {*OWN, "proxy-authenticate"}
             client.send(
                 f"CONNECT 10.0.0.1:1 HTTP/1.1\r\nHost: x\r\n{basic('alice', 'secret')}\r\n\r\n".encode()
             )

@@ -101,7 +101,7 @@ def git_server(folder: Path) -> Iterator[GitServer]:
 
 
 def repository(folder: Path, *, branches: int) -> Path:
-    """A bare repository `repo.git`; with many branches a client's wants are long enough for it to compress."""
+    """A bare repository `repo.git`; many branches make a client's wants long enough to be compressed."""
     work = folder / "work"
     work.mkdir()
     identity = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "init.defaultBranch=main"]

@@ -6,8 +6,19 @@ from collections.abc import Callable
 
 import pytest
 
-from anongw.web.deliver import reframe
-from anongw.wire.http1 import Framing, Kind
+from anongw.address import Endpoint
+from anongw.config import Limits
+from anongw.errors import Reason
+from anongw.flow import Flow
+from anongw.net.fiber import Fiber
+from anongw.net.stream import Stream
+from anongw.net.wait import Side
+from anongw.web.deliver import Delivery, reframe
+from anongw.web.exchange import Inflow, Request, Response
+from anongw.web.pool import Pool
+from anongw.wire.body import LengthBody
+from anongw.wire.http1 import NO_BODY, Framing, Kind
+from tests.support.driven import driven
 from tests.support.gateway import Running, running
 from tests.support.raw_origin import OK, Line, Origin, meanwhile
 
@@ -143,6 +154,48 @@ def test_what_broke_off_never_looks_whole(
             how(far)
             got = client.rest_until_reset()
         assert not got.endswith(b"0\r\n\r\n")
+
+
+async def _settled(*, taken: bool) -> int:
+    """Refuse a request whose body was read to its end; how many connections to the origin are kept.
+
+    `taken`: the origin has got all of that body, too.
+    """
+    kept: list[int] = []
+    async with driven() as engine:
+        limits = Limits()
+        pool = Pool(engine, limits)
+        near, _ = engine.pair(buffer=4096)
+
+        async def carry(fiber: Fiber, client: Stream) -> None:
+            upstream = fiber.adopt(near, Reason.UPSTREAM_CLOSED)
+            upload = Side(upstream.send(b"x" if taken else bytes(8 * MIB)))
+            target = Endpoint("a.example", 80)
+            request = Request(
+                method=b"PUT",
+                target=target,
+                path=b"/",
+                headers=[],
+                framing=NO_BODY,
+                body=Inflow(client, LengthBody(0)),
+                minor=1,
+                websocket=False,
+                expects_continue=False,
+                flow=Flow("", target=target),
+            )
+            response = Response(403, b"", [], NO_BODY, None, upstream, keep_alive=True, upload=upload)
+            assert await Delivery(pool, limits)(request, response, client, fiber, keep_alive=True)
+            kept.append(len(pool))
+
+        await engine.flow(carry).over()
+        pool.close()
+    return kept[0]
+
+
+async def test_a_half_sent_request_is_never_followed_by_another() -> None:
+    """The body was wholly read from the client, but the origin, which has said no, does not take it."""
+    assert await _settled(taken=True) == 1
+    assert await _settled(taken=False) == 0
 
 
 # Clients that leave

@@ -341,40 +341,6 @@ def test_an_early_answer_and_the_rest_of_the_upload(anyio_backend: str) -> None:
                 other.message()
 
 
-def test_a_half_sent_request_is_never_followed_by_another(anyio_backend: str) -> None:
-    """The body is wholly read from the client, but the origin, which has said no, does not take it."""
-    with running(anyio_backend) as gateway, Origin(buffer=4096) as origin:
-        body = bytes(8 << 20)
-        with gateway.connect() as client:
-            client.send(origin.request("/", f"Content-Length: {len(body)}", method="POST"))
-            far = origin.accept()
-            far.head()
-            sent = _fill(client, body)
-            far.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
-            assert client.message().status == 403
-            assert sent < len(body)
-        with gateway.connect() as other:
-            other.send(origin.request("/next"))
-            with origin.accept() as again:
-                assert again.message().first == "GET /next HTTP/1.1"
-                again.send(OK)
-                other.message()
-        far.close()
-
-
-def _fill(line: Line, data: bytes) -> int:
-    """Send until nothing is taken for a while; how much was."""
-    line.sock.settimeout(0.5)
-    sent = 0
-    try:
-        while sent < len(data):
-            sent += line.sock.send(data[sent : sent + 65536])
-    except TimeoutError:
-        pass
-    line.sock.settimeout(10)
-    return sent
-
-
 # WebSocket
 
 

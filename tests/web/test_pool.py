@@ -130,6 +130,17 @@ def test_more_than_the_answer_in_one_segment(anyio_backend: str, extra: bytes) -
                 assert client.message().body == b"ok"
 
 
+def test_more_than_the_answer_ends_the_connection(anyio_backend: str) -> None:
+    """At once, and not when somebody would have used it."""
+    with running(anyio_backend) as gateway, Origin() as origin, gateway.connect() as client:
+        client.send(origin.request())
+        with origin.accept() as far:
+            far.message()
+            far.send(OK + EXTRA)
+            assert client.message().body == b"ok"
+            assert far.gone()
+
+
 def test_more_than_the_answer_left_in_the_kernel(anyio_backend: str) -> None:
     """The answer ends where one read ends; what follows has not been seen when the next request is there."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"

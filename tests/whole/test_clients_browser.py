@@ -1,8 +1,9 @@
-"""Chromium: a page with sub-resources, a script's request and a WebSocket, by SOCKS and by HTTP."""
+"""Chromium and Firefox: a page with sub-resources, a script's request and a WebSocket, by SOCKS and by HTTP."""
 
 import base64
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,15 @@ from tests.support.nginx import NAME
 from tests.support.programs import started
 from tests.support.site import Site, site
 
+Browser = Callable[[str, str, str, Path], AbstractContextManager[None]]
+
 _PIXEL = base64.b64decode("R0lGODlhAQABAAAAACwAAAAAAQABAAA=")
 _PAGE = b"""<!doctype html><title>t</title><link rel=stylesheet href=/style.css><img src=/image.gif>
 <p>a page</p><script src=/script.js></script>"""
 # Told once everything is there: how large the image is, what the style made, what fetch and WebSocket heard.
 _SCRIPT = b"""
 addEventListener("load", async () => {
-  const fetched = await (await fetch("/data.json", {method: "GET", headers: {"X-Requested-With": "x"}})).json();
+  const fetched = await (await fetch("/data.json", {headers: {"X-Requested-With": "x"}})).json();
   const socket = new WebSocket(`ws://${location.host}/socket`);
   socket.onopen = () => socket.send("over the socket");
   socket.onmessage = (message) => fetch("/told?" + new URLSearchParams({
@@ -43,19 +46,49 @@ def pages() -> Iterator[Site]:
 
 
 @contextmanager
-def chromium(proxy: str, url: str, folder: Path) -> Iterator[None]:
+def chromium(scheme: str, address: str, url: str, folder: Path) -> Iterator[None]:
     """One that has been told to open the page; without `<-loopback>` it would go there directly."""
-    switches = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
-    switches += ["--disable-background-networking", "--disable-component-update", f"--user-data-dir={folder}/p"]
-    switches += [f"--proxy-server={proxy}", "--proxy-bypass-list=<-loopback>"]
+    switches = [
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+    ]
+    switches += [
+        "--disable-background-networking",
+        "--disable-component-update",
+        f"--user-data-dir={folder}/p",
+    ]
+    switches += [f"--proxy-server={scheme}://{address}", "--proxy-bypass-list=<-loopback>"]
     with started(["chromium", *switches, url], folder, folder / "chromium.log"):
         yield
 
 
+@contextmanager
+def firefox(scheme: str, address: str, url: str, folder: Path) -> Iterator[None]:
+    """As the README says to set it: SOCKS v5 with the names resolved by the proxy, or HTTP for everything."""
+    host, _, port = address.rpartition(":")
+    kinds = ("http", "ssl") if scheme == "http" else ("socks",)
+    settings = {"network.proxy.type": 1, "network.proxy.socks_remote_dns": True}
+    settings |= {f"network.proxy.{kind}": host for kind in kinds}
+    settings |= {f"network.proxy.{kind}_port": int(port) for kind in kinds}
+    profile = folder / "profile"
+    profile.mkdir()
+    lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in settings.items()]
+    (profile / "user.js").write_text("\n".join(lines))
+    command = ["firefox-esr", "--headless", "--no-remote", "--profile", profile, url]
+    with started(command, folder, folder / "firefox.log"):
+        yield
+
+
+@pytest.mark.parametrize("browser", [chromium, firefox])
 @pytest.mark.parametrize("scheme", ["http", "socks5"])
-def test_a_page_and_all_that_belongs_to_it(scheme: str, pages: Site, address: str, tmp_path: Path) -> None:
+def test_a_page_and_all_that_belongs_to_it(
+    scheme: str, browser: Browser, pages: Site, address: str, tmp_path: Path
+) -> None:
     # The gateway alone knows the name, so whoever arrives came by it.
-    with chromium(f"{scheme}://{address}", f"http://{NAME}:{pages.server_port}/", tmp_path):
+    with browser(scheme, address, f"http://{NAME}:{pages.server_port}/", tmp_path):
         told = pages.wait_for("/told?")
     assert TOLD in told.path
     assert {seen.path for seen in pages.seen} >= {*PAGES, "/socket"}

@@ -86,7 +86,9 @@ def test_upload(way: str, framing: list[str], origin: Nginx, address: str, tmp_p
 def test_a_refused_upload_is_heard_of(way: str, origin: Nginx, address: str, tmp_path: Path) -> None:
     (tmp_path / "content").write_bytes(bytes(64 << 20))
     url = f"{origin.url}/small/x"
-    command = curl(way, address, "-T", tmp_path / "content", "-w", "%{http_code}", "-o", tmp_path / "said", url)
+    command = curl(
+        way, address, "-T", tmp_path / "content", "-w", "%{http_code}", "-o", tmp_path / "said", url
+    )
     assert run(command, tmp_path).stdout == b"413"
 
 

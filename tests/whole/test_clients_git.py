@@ -23,7 +23,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
 
 
 def git(scheme: str, address: str, *words: str | Path) -> list[str | Path]:
-    return ["git", "-c", f"http.proxy={scheme}://{address}", "-c", "user.name=n", "-c", "user.email=e", *words]
+    return [
+        "git",
+        "-c",
+        f"http.proxy={scheme}://{address}",
+        "-c",
+        "user.name=n",
+        "-c",
+        "user.email=e",
+        *words,
+    ]
 
 
 def url(server: GitServer, scheme: str) -> str:

@@ -41,7 +41,10 @@ def test_download(way: str, large: tuple[Path, bytes], origin: Nginx, tmp_path: 
         first = curl(way, own.addresses[0], f"{origin.url}/hello.txt")
         subprocess.run([str(word) for word in first], env=environment(tmp_path), check=True, timeout=PATIENCE)
         before = own.status("VmHWM")
-        words = [found("curl"), *[str(word) for word in curl(way, own.addresses[0], f"{origin.url}/{path.name}")[1:]]]
+        words = [
+            found("curl"),
+            *[str(word) for word in curl(way, own.addresses[0], f"{origin.url}/{path.name}")[1:]],
+        ]
         with subprocess.Popen(words, env=environment(tmp_path), stdout=subprocess.PIPE) as client:
             assert client.stdout is not None
             received = hashlib.file_digest(client.stdout, "sha256").digest()  # type: ignore[arg-type]
@@ -52,11 +55,16 @@ def test_download(way: str, large: tuple[Path, bytes], origin: Nginx, tmp_path: 
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_slow_reader_fills_no_memory(way: str, large: tuple[Path, bytes], origin: Nginx, tmp_path: Path) -> None:
+def test_a_slow_reader_fills_no_memory(
+    way: str, large: tuple[Path, bytes], origin: Nginx, tmp_path: Path
+) -> None:
     """Back-pressure: a client that has stopped reading stops the origin too."""
     path, _ = large
     with process.gateway(tmp_path, *SETTINGS) as own:
-        words = [found("curl"), *[str(word) for word in curl(way, own.addresses[0], f"{origin.url}/{path.name}")[1:]]]
+        words = [
+            found("curl"),
+            *[str(word) for word in curl(way, own.addresses[0], f"{origin.url}/{path.name}")[1:]],
+        ]
         before = own.status("VmHWM")
         with subprocess.Popen(words, env=environment(tmp_path), stdout=subprocess.PIPE) as client:
             assert client.stdout is not None

@@ -75,7 +75,13 @@ async def test_httpx_async(address: str, origin: Nginx) -> None:
 
 
 def test_wget(address: str, origin: Nginx, tmp_path: Path) -> None:
-    proxies = ["-e", f"http_proxy={address}", "-e", f"https_proxy={address}", f"--ca-certificate={origin.ca_file}"]
+    proxies = [
+        "-e",
+        f"http_proxy={address}",
+        "-e",
+        f"https_proxy={address}",
+        f"--ca-certificate={origin.ca_file}",
+    ]
     for url in (origin.url, origin.tls_url):
         assert output(["wget", "-q", "-O", "-", *proxies, f"{url}/hello.txt"], tmp_path) == HELLO
     assert run(["wget", "-q", *proxies, f"{origin.url}/absent"], tmp_path).returncode == 8

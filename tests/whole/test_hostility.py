@@ -283,6 +283,40 @@ def _has_stalled(origin: outside.Origin) -> bool:
     return len(before) == 10 and before == [one.offered for one in origin.heard if one.offered]
 
 
+def test_requests_without_end_and_no_reader(tmp_path: Path) -> None:
+    """Pipelined requests whose answers nobody reads: they stay in the client's kernel, not in our memory."""
+    with world(tmp_path) as here, ExitStack() as stack:
+        here.served()
+        memory = here.gateway.status("VmRSS")
+        many = asks.get("127.0.0.9", here.origin.port, path="/flood/100000") * 1000
+        for _ in range(20):
+            sock = stack.enter_context(asks.dial(here.where))
+            sock.settimeout(0.2)
+            with suppress(TimeoutError):
+                while True:
+                    sock.sendall(many)
+        assert here.gateway.status("VmHWM") - memory < 16 * 1024, "KiB"
+        here.served()
+
+
+def test_labels_without_end(tmp_path: Path) -> None:
+    """Every label is an identity with a cache of its own; inventing them fills no memory."""
+    with world(tmp_path, "resolve.cache_entries=100") as here:
+        ask = asks.socks5_request(NAME, here.origin.port)
+        names = iter(range(10_000))
+
+        def use(count: int) -> None:
+            for _, number in zip(range(count), names, strict=False):
+                with asks.dial(here.where) as sock:
+                    sock.sendall(asks.socks5_login(b"label %d" % number, b"") + ask)
+                    assert asks.exactly(sock, 14)[-8:] == bytes((0, 1)) + bytes(6)
+
+        use(200)
+        memory = here.gateway.status("VmRSS")
+        use(1500)
+        assert here.gateway.status("VmRSS") - memory < 4 * 1024, "KiB"
+
+
 # Log-ins
 
 

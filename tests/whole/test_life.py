@@ -73,21 +73,30 @@ def test_a_running_transfer_ends_well(ask: Ask, number: signal.Signals, tmp_path
 
 @ASKS
 def test_a_second_signal_waits_for_nobody(ask: Ask, tmp_path: Path) -> None:
-    with gateway(tmp_path, *SETTINGS, "limits.shutdown=10m") as own, Origin() as raw, connected(own) as client:
-        with ask(raw, client) as line:
-            line.send(HEAD, BODY[:HALF])
-            client.head()
-            own.process.send_signal(signal.SIGTERM)
-            until_refused(own)
-            assert own.stop() == 0
+    with (
+        gateway(tmp_path, *SETTINGS, "limits.shutdown=10m") as own,
+        Origin() as raw,
+        connected(own) as client,
+        ask(raw, client) as line,
+    ):
+        line.send(HEAD, BODY[:HALF])
+        client.head()
+        own.process.send_signal(signal.SIGTERM)
+        until_refused(own)
+        assert own.stop() == 0
 
 
 def test_idle_connections_do_not_hold_it(tmp_path: Path) -> None:
     settings = (*SETTINGS, "limits.shutdown=10m")
-    with gateway(tmp_path, *settings) as own, Origin() as raw:
-        with connected(own) as silent, connected(own) as quiet, ask_tunnel(raw, quiet):
-            assert own.stop() == 0
-            assert silent.gone()
+    with (
+        gateway(tmp_path, *settings) as own,
+        Origin() as raw,
+        connected(own) as silent,
+        connected(own) as quiet,
+        ask_tunnel(raw, quiet),
+    ):
+        assert own.stop() == 0
+        assert silent.gone()
 
 
 def test_it_starts_without_any_network(tmp_path: Path) -> None:

@@ -12,12 +12,22 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import dns.message
 import pytest
 
 from tests.support import asks, capture, namespace, outside, process
 from tests.support.asks import CONNECT, HTTP, SOCKS4, SOCKS5, WAYS, Way
 from tests.support.capture import TCP, UDP, Packet
-from tests.support.namespace import CLIENT, GATEWAY_INSIDE, ORIGIN, ORIGIN_6, REFUSING, RESOLVER, RESOLVER_6
+from tests.support.namespace import (
+    CLIENT,
+    GATEWAY_INSIDE,
+    GATEWAY_OUTSIDE,
+    ORIGIN,
+    ORIGIN_6,
+    REFUSING,
+    RESOLVER,
+    RESOLVER_6,
+)
 
 USER, PASSWORD = b"alice-of-wonderland", b"down-the-rabbit-hole"
 PLANTED = {
@@ -173,6 +183,25 @@ def test_good_requests_meet_the_resolver_and_the_origin_only(play: Play) -> None
     assert b"Host: origin.example" in scene.origin.everything
 
 
+def test_a_question_says_no_more_than_a_question(play: Play) -> None:
+    """No client subnet, no cookie, no name but the one; a fresh port and number for each."""
+    with play() as scene:
+        for way, count in ((SOCKS5, 12), (SOCKS4, 8), (CONNECT, 39)):
+            user = asks.socks5_login(USER, b"") if way is SOCKS5 else b""
+            assert user or scene.ask(way.ask("origin.example", scene.origin.port), count=count)
+            if user:
+                request = asks.socks5_request("origin.example", scene.origin.port)
+                assert scene.ask(user + request, count=14)
+    questions = [dns.message.from_wire(wire) for wire in scene.names.raw]
+    assert {len(one.question) for one in questions} == {1}
+    # RFC 7871 §7.1.2: a prefix of 0 bits, the way to ask a resolver to send no subnet of ours either.
+    options = {option.to_text() for one in questions for option in one.options}
+    assert options <= {"ECS 0.0.0.0/0 scope/0", "ECS ::/0 scope/0"}
+    assert not any(one.answer or one.authority for one in questions)
+    ports = [packet.source_port for packet in scene.outward if packet.edge == scene.to_names]
+    assert len(set(ports)) == len(ports) == len(questions)
+
+
 def test_names_that_are_nobodys_business_are_asked_of_nobody(play: Play) -> None:
     with play() as scene:
         for way in WAYS:
@@ -284,6 +313,28 @@ def test_a_leak_would_be_seen(sin: str, complaint: str, play: Play) -> None:
 
     with pytest.raises(AssertionError, match=complaint):
         leak()
+
+
+@pytest.mark.xfail(strict=True, reason="an open port of this machine is told from a closed one")
+def test_this_machines_public_address_is_no_target(play: Play) -> None:
+    """Open or closed, a port of the gateway's own public address is refused alike, and meets nobody."""
+    program = (
+        "import socket; s = socket.socket(); s.bind((" + repr(GATEWAY_OUTSIDE) + ", 2222)); s.listen();"
+        "print('up', flush=True); s.accept(); print('met')"
+    )
+    with (
+        play() as scene,
+        subprocess.Popen(
+            [*scene.networks.prefix, sys.executable, "-c", program], stdout=subprocess.PIPE
+        ) as service,
+    ):
+        assert service.stdout is not None
+        assert service.stdout.readline() == b"up\n"
+        answers = {scene.ask(SOCKS5.ask(GATEWAY_OUTSIDE, port)) for port in (2222, 2223)}
+        service.kill()
+        met = service.stdout.read()
+    assert answers == {SOCKS5.refused("own-listener")}
+    assert met == b""
 
 
 def test_nothing_of_http_is_left_out(play: Play) -> None:

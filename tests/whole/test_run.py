@@ -16,7 +16,12 @@ from tests.whole.conftest import SETTINGS
 
 SETS = [word for setting in SETTINGS for word in ("--set", setting)]
 # A user whose proxy and exceptions are set already: both must be overruled.
-STRAY = {"http_proxy": "http://127.0.0.1:1", "ALL_PROXY": "http://127.0.0.1:1", "NO_PROXY": "*", "no_proxy": "*"}
+STRAY = {
+    "http_proxy": "http://127.0.0.1:1",
+    "ALL_PROXY": "http://127.0.0.1:1",
+    "NO_PROXY": "*",
+    "no_proxy": "*",
+}
 
 
 def words(command: Sequence[str], *options: str) -> list[str]:
@@ -64,7 +69,9 @@ def test_every_variable(tmp_path: Path) -> None:
     assert len(proxies) == 1
     assert proxies.pop().startswith("http://127.0.0.1:")
     assert said["no_proxy"] == said["NO_PROXY"] == ""
-    socks = dict(line.split("=", 1) for line in run(tmp_path, ["env"], "--socks").stdout.decode().splitlines())
+    socks = dict(
+        line.split("=", 1) for line in run(tmp_path, ["env"], "--socks").stdout.decode().splitlines()
+    )
     assert socks["all_proxy"].startswith("socks5h://127.0.0.1:")
 
 
@@ -86,11 +93,11 @@ def test_a_signal_reaches_the_program_and_ends_both(number: signal.Signals, tmp_
             stderr=subprocess.PIPE,
             start_new_session=True,
         ) as process,
+        raw.accept() as line,
     ):
-        with raw.accept() as line:
-            line.head()  # curl runs, and waits for an answer that does not come
-            process.send_signal(number)
-            _, errors = process.communicate(timeout=PATIENCE)
+        line.head()  # curl runs, and waits for an answer that does not come
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + number
     assert b"Traceback" not in errors
 

@@ -11,10 +11,12 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from scripts.mirror import faults
+from scripts.skips import unlisted
 from tests.support.process import ROOT
 from tests.support.programs import PATIENCE, found
 
@@ -99,7 +101,7 @@ def start(
 
 
 def test_a_real_environment_is_made_once(checkout: Path, folder: Path) -> None:
-    """Whoever starts it keeps folder and variables, for `--config FILE` and `run -- CMD`; neither adds code."""
+    """Its user's folder and variables stay, for `--config FILE` and `run -- CMD`; neither adds code."""
     (folder / "anongw").mkdir()
     (folder / "anongw" / "__init__.py").write_text("raise SystemExit('planted')")
     (folder / "os.py").write_text("raise SystemExit('planted')")
@@ -212,3 +214,15 @@ def test_the_mirror_misses_nothing(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert faults(tmp_path) == ["anongw/b.py has no tests/test_b.py", "tests/test_c.py tests no module"]
+
+
+def test_a_skip_needs_its_line() -> None:
+    report = ET.fromstring(
+        """<testsuites><testsuite>
+        <testcase classname="tests.a" name="passed"/>
+        <testcase classname="tests.a" name="listed"><skipped message="no fish today"/></testcase>
+        <testcase classname="tests.a" name="not"><skipped message="no meat"/></testcase>
+        </testsuite></testsuites>"""
+    )
+    assert unlisted(report, ["no fish *"]) == ["skipped: tests.a.not: no meat"]
+    assert unlisted(report, ["no *"]) == []
