@@ -4,6 +4,7 @@ Decided on the accepted socket, before a byte is read. A client that is not let 
 """
 
 from collections import Counter
+from ipaddress import IPv6Address, IPv6Network
 
 from anongw.address import Address
 from anongw.config import Cidr, Limits
@@ -47,7 +48,7 @@ class Admission:
         self._most = most
         # Three quarters by default: no client alone can lock out the others.
         self._per_client = per_client or max(1, most * 3 // 4)
-        self._counts: Counter[Address | None] = Counter()
+        self._counts: Counter[Address | IPv6Network | None] = Counter()
         self.total = 0
 
     def enter(self, client: Address | None) -> None:
@@ -58,13 +59,22 @@ class Admission:
         """
         if self._clients and client is not None and not any(client in one.network for one in self._clients):
             raise Refused(Reason.CLIENT_REFUSED)
-        if self.total >= self._most or self._counts[client] >= self._per_client:
+        one = _one_client(client)
+        if self.total >= self._most or self._counts[one] >= self._per_client:
             raise Refused(Reason.TOO_MANY)
-        self._counts[client] += 1
+        self._counts[one] += 1
         self.total += 1
 
     def leave(self, client: Address | None) -> None:
+        one = _one_client(client)
         self.total -= 1
-        self._counts[client] -= 1
-        if not self._counts[client]:
-            del self._counts[client]
+        self._counts[one] -= 1
+        if not self._counts[one]:
+            del self._counts[one]
+
+
+def _one_client(client: Address | None) -> Address | IPv6Network | None:
+    """Whom a connection counts for: with IPv6 a whole /64, of which one host can use every address."""
+    if isinstance(client, IPv6Address):
+        return IPv6Network((int(client) >> 64 << 64, 64))
+    return client

@@ -88,3 +88,14 @@ def test_what_else_takes_files_is_left_for_it() -> None:
     none = Limits(upstream_kept=0, pipe_bytes=0)
     assert capacity(none, 1000) - capacity(msgspec.structs.replace(none, upstream_kept=100), 1000) == 50
     assert capacity(none, 1000) - capacity(msgspec.structs.replace(none, pipe_bytes=10 << 20), 1000) == 10
+
+
+def test_an_ipv6_client_is_its_whole_network() -> None:
+    """One host may use every address of its /64."""
+    admission = Admission((), most=10, per_client=1)
+    admission.enter(ip_address("2001:db8::1"))
+    with pytest.raises(Refused):
+        admission.enter(ip_address("2001:db8::2"))
+    admission.enter(ip_address("2001:db8:0:1::1"))
+    admission.leave(ip_address("2001:db8::1"))
+    admission.enter(ip_address("2001:db8::2"))

@@ -260,6 +260,7 @@ def test_an_origin_that_stalls(anyio_backend: str) -> None:
             far.message()
             far.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
             assert client.rest_until_reset().endswith(b"hello")
+    assert "1 upstream-timeout" in gateway.log[-1]
 
 
 def test_a_client_that_stalls_in_its_upload(anyio_backend: str) -> None:
@@ -306,6 +307,7 @@ def test_a_client_that_does_not_read(anyio_backend: str) -> None:
             with meanwhile(flood):
                 pass
         client.rest_until_reset()
+    assert "1 idle-timeout" in gateway.log[-1]
 
 
 def test_an_idle_tunnel(anyio_backend: str) -> None:

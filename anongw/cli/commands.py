@@ -9,6 +9,7 @@ import json
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
@@ -89,9 +90,12 @@ def serve(path: Path | None, sets: Sequence[str], **options: object) -> None:
     from anongw import check, gateway
 
     def ready(addresses: tuple[str, ...]) -> None:
-        click.echo(f"anongw {__version__} listens on {', '.join(addresses)}")
-        click.echo("\n".join((*check.hidden(config), "", *hints(addresses, users=bool(config.users)))))
-        sys.stdout.flush()
+        lines = (*check.hidden(config), "", *hints(addresses, users=bool(config.users)))
+        # A gateway that listens does not end because nobody reads its greeting; sys.stdout may be None too.
+        with suppress(OSError, ValueError, AttributeError):
+            click.echo(f"anongw {__version__} listens on {', '.join(addresses)}")
+            click.echo("\n".join(lines))
+            sys.stdout.flush()
 
     _in_loop(partial(gateway.serve, config, ready=ready), config)
 

@@ -138,8 +138,8 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Kept connections to origins in all."""
 
     upstream_kept_per_origin: Count = 64
-    """Kept connections to one origin for one identity. A browser opens six, a busy service ten times that; with
-    fewer than are in use at once, each request would pay for a new connection."""
+    """Kept connections to one origin for one identity. A browser opens six, a busy service ten times that;
+    with fewer than are in use at once, each request would pay for a new connection."""
 
     linger: Seconds = 2.0
     """How long to read what a refused client still sends, so that it sees the answer and no reset."""

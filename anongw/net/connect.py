@@ -55,6 +55,22 @@ async def connect(fiber: Fiber, addresses: Sequence[Address], port: int) -> Stre
         race.clear()
 
 
+def is_this_machine(address: Address, port: int) -> bool:
+    """Whether a target's address is one of this machine's own, whatever the interface.
+
+    Connecting a datagram socket sends nothing; it asks the kernel for the route and so for the address that
+    we would leave from, which for one's own address is that very address.
+    """
+    family = socket.AF_INET if isinstance(address, ipaddress.IPv4Address) else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((str(address), port))
+            source = ipaddress.ip_address(probe.getsockname()[0])
+    except OSError:
+        return False  # no way there at all
+    return source == address
+
+
 class _Race:
     def __init__(self, fiber: Fiber, port: int) -> None:
         self.running: list[Stream] = []

@@ -4,14 +4,13 @@ Every connection for a client is made here, so no way around policy exists. A na
 connection goes to an address that was judged (DNS rebinding, anonymity rule: resolve once, check, connect).
 """
 
-import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from anongw.address import Address, Endpoint
 from anongw.errors import Reason, Refused
 from anongw.flow import Flow
-from anongw.net.connect import connect
+from anongw.net.connect import connect, is_this_machine
 from anongw.net.fiber import Fiber
 from anongw.net.stream import Stream
 from anongw.net.wait import in_task
@@ -44,10 +43,9 @@ class Direct:
         if isinstance(target.host, str):
             addresses = await self._resolve(target.host, target.port, flow.identity)
         else:
+            self._judge_address(target.host, target.port, None)
             addresses = [target.host]
-        stream = await connect(fiber, addresses, target.port)
-        self._refuse_own_machine(stream)
-        return stream
+        return await connect(fiber, addresses, target.port)
 
     async def _resolve(self, name: str, port: int, identity: str) -> Sequence[Address]:
         found = self._lookup.cached(name, identity)
@@ -57,7 +55,7 @@ class Direct:
         refusal = Refused(Reason.NAME_NOT_FOUND)
         for address in found:
             try:
-                self._policy.judge_address(address, port, name)
+                self._judge_address(address, port, name)
             except Refused as refused:
                 refusal = refused
             else:
@@ -66,11 +64,9 @@ class Direct:
             raise refusal
         return allowed
 
-    def _refuse_own_machine(self, stream: Stream) -> None:
-        """A public address of this very machine is as private as its loopback: the firewall thinks so too."""
-        try:
-            there = stream.sock.getpeername()[0]
-        except OSError:
-            return  # reset since it was made: the first use of it says so
-        if there == stream.sock.getsockname()[0] and not self._policy.is_exempt(ipaddress.ip_address(there)):
+    def _judge_address(self, address: Address, port: int, name: str | None) -> None:
+        self._policy.judge_address(address, port, name)
+        # A public address of this very machine is as private as its loopback: the firewall thinks so too.
+        # Asked before connecting, so that no port of ours can be told open from closed.
+        if not self._policy.is_exempt(address) and is_this_machine(address, port):
             raise Refused(Reason.OWN_LISTENER)

@@ -10,7 +10,7 @@ import pytest
 
 from anongw.address import Address
 from anongw.errors import Reason, Refused
-from anongw.net.connect import _TELLING, STAGGER, connect
+from anongw.net.connect import _TELLING, STAGGER, connect, is_this_machine
 from anongw.net.fiber import Fiber
 from anongw.net.listen import KEEPALIVE_IDLE
 from anongw.net.reasons import reason_of
@@ -233,3 +233,11 @@ async def test_a_flow_that_dies_while_it_connects_leaves_nothing_open() -> None:
         assert await dialling.flow.over() is Reason.CLIENT_GONE
         engine.settle()
         assert descriptors() <= before
+
+
+@pytest.mark.parametrize(
+    ("address", "mine"),
+    [("127.0.0.1", True), ("::1", True), ("::ffff:127.0.0.1", True), ("127.0.0.2", False), ("100::1", False)],
+)
+def test_the_kernel_knows_its_own_addresses(address: str, *, mine: bool) -> None:
+    assert is_this_machine(ipaddress.ip_address(address), 80) is mine

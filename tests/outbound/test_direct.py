@@ -192,8 +192,12 @@ async def test_an_unknown_name() -> None:
 
 
 async def test_this_machine_by_a_public_address() -> None:
-    """Reached under the very address that we come from: refused, unless `allow_private` names it."""
+    """The very address that we would come from: refused unseen, unless `allow_private` names it."""
     async with listening() as sock:
         target = Endpoint(parse_host("127.0.0.1"), sock.getsockname()[1])
         assert await dial(_Mine(config.Policy()), Names(), target) is Reason.OWN_LISTENER
+        assert await dial(_Mine(config.Policy()), Names("127.0.0.1"), Endpoint("a.example", target.port)) is (
+            Reason.OWN_LISTENER
+        )
+        assert saw_nobody(sock)
         assert await dial(_Mine(LAB), Names(), target) == "127.0.0.1"

@@ -1,4 +1,4 @@
-"""Chromium and Firefox: a page with sub-resources, a script's request and a WebSocket, by SOCKS and by HTTP."""
+"""Chromium and Firefox, by SOCKS and by HTTP: a page, what belongs to it, fetch and WebSocket."""
 
 import base64
 import json
@@ -70,14 +70,14 @@ def firefox(scheme: str, address: str, url: str, folder: Path) -> Iterator[None]
     """As the README says to set it: SOCKS v5 with the names resolved by the proxy, or HTTP for everything."""
     host, _, port = address.rpartition(":")
     kinds = ("http", "ssl") if scheme == "http" else ("socks",)
-    settings = {"network.proxy.type": 1, "network.proxy.socks_remote_dns": True}
+    settings: dict[str, object] = {"network.proxy.type": 1, "network.proxy.socks_remote_dns": True}
     settings |= {f"network.proxy.{kind}": host for kind in kinds}
     settings |= {f"network.proxy.{kind}_port": int(port) for kind in kinds}
     profile = folder / "profile"
     profile.mkdir()
     lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in settings.items()]
     (profile / "user.js").write_text("\n".join(lines))
-    command = ["firefox-esr", "--headless", "--no-remote", "--profile", profile, url]
+    command: list[str | Path] = ["firefox-esr", "--headless", "--no-remote", "--profile", profile, url]
     with started(command, folder, folder / "firefox.log"):
         yield
 

@@ -313,7 +313,7 @@ def test_labels_without_end(tmp_path: Path) -> None:
 
         use(200)
         memory = here.gateway.status("VmRSS")
-        use(1500)
+        use(1000)
         assert here.gateway.status("VmRSS") - memory < 4 * 1024, "KiB"
 
 
