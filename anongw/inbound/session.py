@@ -108,5 +108,6 @@ class Session:
         if refused.reason is Reason.CLIENT_GONE:
             return
         self.client.send_now(answer)
+        self.fiber.close_all_but(self.client)
         limits = self.rooms.limits
         await linger(self.fiber, self.client, seconds=limits.linger, most=limits.linger_bytes)

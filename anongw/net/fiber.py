@@ -137,6 +137,13 @@ class Fiber:
         """Own a stream no longer: somebody else keeps it now."""
         self.streams.remove(stream)
 
+    def close_all_but(self, stream: Stream) -> None:
+        """Only this one is still of use."""
+        for other in self.streams:
+            if other is not stream:
+                other.close()
+        self.streams = [stream]
+
     def within(self, seconds: float, reason: Reason) -> None:
         """From now on, be done (or call this again) within `seconds`, or be thrown `Refused(reason)`."""
         self._deadline = self.engine.now + seconds
@@ -198,8 +205,8 @@ class Fiber:
         elif now >= self._deadline:
             self._deadline = now + LAST_WORDS
             self._throw(Refused(self._deadline_reason))
-        elif self._leaving is not None and now >= self._leaving[0]:
-            self._still_leaving(self._leaving[1])
+        elif self._leaving is not None and self.client is not None and now >= self._leaving[0]:
+            self._still_leaving(self.client, self._leaving[1])
         elif self._until is not None and now >= self._until:
             self._step(self._running.send, None)
         if not self.ended and self._delegate is None:
@@ -253,10 +260,17 @@ class Fiber:
             self._set_wake()
         self.engine.disarm(client, events, wanted)
 
-    def _still_leaving(self, sent: int) -> None:
-        self._leaving = None
-        if self.client is not None and self.client.sent == sent:
-            self.kill(Refused(self.client.lost))
+    def _still_leaving(self, client: Stream, sent: int) -> None:
+        """The grace of a client that said its last is over. It counts from when its last was passed on."""
+        on_its_way = client.has_unread() or any(
+            stream.unsent() for stream in self.streams if stream is not client
+        )
+        if client.sent != sent:
+            self._leaving = None
+        elif on_its_way:
+            self._leaving = (self.engine.now + self.engine.half_closed, sent)
+        else:
+            self.kill(Refused(client.lost))
 
     def _throw(self, refused: Refused) -> None:
         if self._delegate is not None:

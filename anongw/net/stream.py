@@ -114,6 +114,13 @@ class Stream:
         with suppress(OSError):
             self.sock.shutdown(socket.SHUT_WR)
 
+    def has_unread(self) -> bool:
+        """Bytes have arrived that nobody has taken from the kernel."""
+        try:
+            return bool(self.sock.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
     def unsent(self) -> int:
         """Bytes that the peer has not acknowledged; 0 where the kernel cannot say."""
         try:

@@ -21,7 +21,7 @@ from anongw.web import headers as lists
 from anongw.web import persona, values
 from anongw.web.names import Fate
 from anongw.web.rules import Action, Actions, Profile, Rules, Verb
-from anongw.wire.http1 import Framing, Headers, Kind, absolute, host_header
+from anongw.wire.http1 import Framing, Headers, Kind, host_header
 
 _Read = dict[bytes, list[bytes]]
 _Lines = dict[bytes, bytes]  # one line for each lower-case name
@@ -124,18 +124,6 @@ def request(headers: Headers, about: Outgoing, rules: Rules) -> Scrubbed:
     if not values.clean(kept.values()):
         raise Refused(Reason.MALFORMED, "a control byte in a header")
     return Scrubbed(_ordered(kept, who), unknown)
-
-
-def destination(headers: Headers) -> Endpoint | None:
-    """Where a WebDAV request wants something put, for policy to judge; None where it names no host.
-
-    Raises:
-        Refused: MALFORMED, or UNSUPPORTED_PROTOCOL for a scheme other than http.
-    """
-    for name, value in headers:
-        if name.lower() == b"destination" and not value.startswith(b"/"):
-            return absolute(value)[1]
-    return None
 
 
 def _admitted(headers: Headers, profile: Profile, actions: Actions) -> tuple[_Lines, frozenset[bytes], int]:

@@ -121,18 +121,32 @@ async def test_rebinding(found: tuple[str, ...], *, cached: bool) -> None:
         assert len(names.asked) == 1
 
 
+def two_on_one_port(one: str, two: str) -> tuple[socket.socket, socket.socket]:
+    """Listeners at two addresses; the kernel picks a port at the first that may be taken at the second."""
+    while True:
+        first, second = socket.socket(), socket.socket()
+        try:
+            first.bind((one, 0))
+            second.bind((two, first.getsockname()[1]))
+        except OSError:
+            first.close()
+            second.close()
+            continue
+        for sock in (first, second):
+            sock.listen()
+            sock.settimeout(0)
+        return first, second
+
+
 async def test_what_is_allowed_of_several_is_used() -> None:
     """The private ones are left out, not tried."""
-    async with listening("127.0.0.2") as sock:
-        port = sock.getsockname()[1]
-        with socket.socket() as other:
-            other.bind(("127.0.0.1", port))
-            other.listen()
-            other.settimeout(0)
-            policy = Policy(config.Policy(allow_private=(Cidr("127.0.0.2/32"),)))
-            names = Names("127.0.0.1", "127.0.0.2")
-            assert await dial(policy, names, Endpoint("a.example", port)) == "127.0.0.2"
-            assert saw_nobody(other)
+    private, allowed = two_on_one_port("127.0.0.1", "127.0.0.2")
+    with private, allowed:
+        policy = Policy(config.Policy(allow_private=(Cidr("127.0.0.2/32"),)))
+        names = Names("127.0.0.1", "127.0.0.2")
+        assert await dial(policy, names, Endpoint("a.example", private.getsockname()[1])) == "127.0.0.2"
+        assert saw_nobody(private)
+        assert not saw_nobody(allowed)
 
 
 @pytest.mark.parametrize(
@@ -200,4 +214,5 @@ async def test_this_machine_by_a_public_address() -> None:
             Reason.OWN_LISTENER
         )
         assert saw_nobody(sock)
+        assert saw_nobody(sock), "not even an empty connection"
         assert await dial(_Mine(LAB), Names(), target) == "127.0.0.1"

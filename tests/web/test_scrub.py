@@ -13,7 +13,7 @@ from anongw.web import headers as lists
 from anongw.web.names import TOKEN
 from anongw.web.persona import BROWSER, TOOL
 from anongw.web.rules import Profile, Rules, compile_rules
-from anongw.web.scrub import Outgoing, destination, request, response
+from anongw.web.scrub import Outgoing, request, response
 from anongw.web.values import clean
 from anongw.wire.http1 import NO_BODY, Framing, Headers, Kind
 from tests.web.test_headers import (
@@ -191,18 +191,6 @@ def test_a_destination_elsewhere_is_refused(profile: Profile) -> None:
     with pytest.raises(Refused) as refusal:
         scrubbed([(b"Destination", b"http://10.0.0.1/")], profile, b"COPY")
     assert refusal.value.reason is Reason.FORBIDDEN
-
-
-@pytest.mark.parametrize(
-    ("lines", "named"),
-    [
-        ([(b"destination", b"http://10.0.0.1:8080/b")], "10.0.0.1:8080"),
-        ([(b"Destination", b"/b")], "None"),
-        ([(b"Depth", b"0")], "None"),
-    ],
-)
-def test_policy_is_told_where_a_destination_points(lines: Headers, named: str) -> None:
-    assert str(destination(lines)) == named
 
 
 # --- Connection

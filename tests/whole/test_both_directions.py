@@ -105,6 +105,29 @@ async def test_a_fin_alone_does_not_end_a_flow_before_its_while_is_over() -> Non
         assert flow.fiber.wake_at < math.inf
 
 
+async def test_what_a_client_said_before_its_last_is_passed_on_before_its_while_begins() -> None:
+    async with driven(half_closed=0.0) as engine:
+        sock, origin = engine.pair(buffer=4096)
+
+        async def carry(fiber: Fiber, client: Stream) -> None:
+            upstream = fiber.adopt(sock, Reason.UPSTREAM_CLOSED)
+            while await client.fill():
+                await upstream.send(client.reader.take())
+            await park((upstream, READ))
+
+        flow = engine.flow(carry)
+        said = flow.peer.fill()
+        flow.peer.last()
+        await engine.at_rest()
+        for _ in range(3):
+            engine.sweep()  # the origin has not read: the while has not begun
+            assert not flow.is_over
+        assert len(await origin.exactly(said)) == said
+        await engine.at_rest()
+        engine.sweep()
+        assert await flow.over() is Reason.CLIENT_GONE
+
+
 async def test_a_client_that_said_its_last_and_is_being_answered_is_not_gone() -> None:
     async with driven(half_closed=0.0) as engine:
 
