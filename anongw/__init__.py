@@ -2,17 +2,19 @@
 
 accept -> detect -> handshake -> policy -> route -> (resolve) -> dial -> answer -> relay | web
 
-cli.py        arguments -> config -> run; exit codes
+cli/          arguments -> config -> run; exit codes
 check.py      what a config would do, in plain words
 gateway.py    builds the rooms from the config; carries one connection from accept to close
 inbound/      what the client asks (SOCKS, HTTP), and how it is answered
-web/          plain HTTP requests: scrub, forward
+web/          plain HTTP requests: scrub, forward, deliver
+outbound/     the way out: judged, resolved, judged again, connected
 resolve/      names -> addresses; the only place that may
-policy.py     may this flow go there?      route.py   which way does it go, in whose name?
-users.py      is this password right?      log.py     what is said, and what is never said
+admission.py  may this client connect?     policy.py  may this flow go there?
+users.py      is this password right?      route.py   which way does it go, in whose name?
+log.py        what is said, and what is never said
 net/          everything that touches a socket: the engine, streams, the relay
 wire/         bytes <-> values, no I/O at all
-config.py     TOML -> frozen, validated values
+config/       TOML -> frozen, validated values
 flow.py       the facts of one connection
 address.py    a host and a port            errors.py  Refused
 """
