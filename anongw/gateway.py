@@ -9,6 +9,7 @@ behind which `outbound/direct.py` asks policy and resolver before it connects.
 import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 from ipaddress import ip_address
 
 import anyio
@@ -25,7 +26,7 @@ from anongw.inbound.session import Rooms, Session
 from anongw.inbound.socks import serve_socks4, serve_socks5
 from anongw.net.descriptors import raise_limit
 from anongw.net.engine import Engine
-from anongw.net.fiber import Carry, Delegate, Fiber
+from anongw.net.fiber import Delegate, Fiber
 from anongw.net.listen import Listener, bind
 from anongw.net.pipes import Pipes
 from anongw.net.stream import Stream
@@ -119,6 +120,7 @@ class Gateway:
             pipes=Pipes(limits.pipe_bytes),
             by_destination=config.identity.by_destination,
             finished=self._finished,
+            left=self._admission.leave,
         )
 
     def listen(self) -> tuple[str, ...]:
@@ -172,28 +174,17 @@ class Gateway:
             sock.close()
             return
         flow = Flow(listener=listener.name, client=client, shared=not listener.local_only)
-        local = listener.local_only
-        session: Session | None = None
+        session = Session(flow, self._rooms, local=listener.local_only)
+        self.engine.spawn(sock, partial(self._carry, session), session.ended)
 
-        def carry(fiber: Fiber, stream: Stream) -> Carry:
-            nonlocal session
-            session = Session(fiber=fiber, client=stream, flow=flow, rooms=self._rooms, local=local)
-            return self._carry(session)
-
-        def ended(_fiber: Fiber, reason: Reason | None) -> None:
-            if session is not None:
-                session.finish(reason)
-            self._admission.leave(client)
-
-        self.engine.spawn(sock, carry, ended)
-
-    async def _carry(self, session: Session) -> Delegate | None:
+    async def _carry(self, session: Session, fiber: Fiber, client: Stream) -> Delegate | None:
         """One connection, from its first byte to its tunnel or its end."""
+        session.fiber, session.client = fiber, client
         limits = self._config.limits
-        session.fiber.within(limits.handshake, Reason.HANDSHAKE_TIMEOUT)
+        fiber.within(limits.handshake, Reason.HANDSHAKE_TIMEOUT)
         if limits.whole:
-            session.fiber.live_for(limits.whole)
-        match await session.client.read(detect(session.client.reader)):
+            fiber.live_for(limits.whole)
+        match await client.read(detect(client.reader)):
             case Protocol.SOCKS5:
                 return await serve_socks5(session)
             case Protocol.SOCKS4:

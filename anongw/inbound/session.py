@@ -1,9 +1,9 @@
 """What every inbound protocol needs: the client, the facts of its flow, and the rooms behind it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from anongw.address import Endpoint
+from anongw.address import Address, Endpoint
 from anongw.config import Limits
 from anongw.errors import Reason, Refused
 from anongw.flow import Flow
@@ -28,19 +28,25 @@ class Rooms:
     pipes: Pipes
     by_destination: bool
     finished: Callable[[Flow], None]  # called once with each closed flow
+    left: Callable[[Address | None], None]  # and once with the client of each closed connection
 
 
 @dataclass(slots=True)
 class Session:
     """One client connection."""
 
-    fiber: Fiber
-    client: Stream
     flow: Flow
     rooms: Rooms
     local: bool  # only this machine's programs reach the listener
+    fiber: Fiber = field(init=False)  # both from the moment that it is carried
+    client: Stream = field(init=False)
     _sent: int = 0  # what the client's counters said when the flow before this one ended
     _received: int = 0
+
+    def ended(self, _fiber: Fiber, reason: Reason | None) -> None:
+        """The connection is over."""
+        self.finish(reason)
+        self.rooms.left(self.flow.client)
 
     def begin(self, protocol: str) -> None:
         """The client asks for something: a flow begins, a new one if it asked before."""

@@ -45,10 +45,12 @@ async def play(
         pipes=Pipes(0),
         by_destination=by_destination,
         finished=closed.append,
+        left=lambda _client: None,
     )
 
     async def carry(fiber: Fiber, stream: Stream) -> None:
-        session = Session(fiber=fiber, client=stream, flow=Flow("127.0.0.1:1080"), rooms=rooms, local=True)
+        session = Session(Flow("127.0.0.1:1080"), rooms, local=True)
+        session.fiber, session.client = fiber, stream
         sessions.append(session)
         acting = act(session)
         if acting is not None:

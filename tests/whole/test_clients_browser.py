@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import asks
 from tests.support.nginx import NAME
+from tests.support.process import Gateway
 from tests.support.programs import started
+from tests.support.raw_origin import Line
 from tests.support.site import Site, site
 
 Browser = Callable[[str, str, str, Path], AbstractContextManager[None]]
@@ -100,3 +103,18 @@ def test_a_page_and_all_that_belongs_to_it(
                 assert "Chrome" not in str(seen.headers), seen
                 assert "Firefox" in seen.headers["user-agent"]
                 assert not [name for name in seen.headers if name.startswith(("sec-ch", "proxy"))]
+
+
+def test_a_websocket_by_plain_http(own: Gateway, pages: Site) -> None:
+    """RFC 6455 §1.2's handshake in absolute form, then frames both ways, one of them sent early."""
+    frame = bytes((0x81, 0x85)) + bytes(4) + b"hello"  # a mask of zeros
+    upgrade = (b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Version: 13")
+    key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+    with Line(asks.dial(own.where)) as client:
+        client.send(asks.get(NAME, pages.server_port, *upgrade, key, path="/socket") + frame)
+        head = client.head()
+        assert head.status == 101
+        assert head.headers["sec-websocket-accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455 §1.3
+        assert client.exactly(7) == b"\x81\x05hello"
+        client.last()
+        assert client.rest() == b""

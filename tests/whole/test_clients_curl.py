@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import nginx
+from tests.support import nginx, process
+from tests.support.gateway import user
 from tests.support.nginx import HELLO, Nginx
 from tests.support.programs import output, run
 from tests.support.raw_origin import OK, Origin, meanwhile
+from tests.whole.conftest import SETTINGS
 
 SCHEMES = ("http", "socks4", "socks4a", "socks5", "socks5h")
 # The ways that differ within the gateway: a tunnel by SOCKS, one by CONNECT, and exchanges of plain HTTP.
@@ -143,3 +145,29 @@ def test_the_origin_sees_a_persona(origin: Nginx, address: str, tmp_path: Path) 
     output(curl("plain", address, "-A", "tell-tale/1.0", f"{origin.url}/hello.txt?persona"), tmp_path)
     (line,) = [line for line in origin.log().splitlines() if "?persona" in line]
     assert line.endswith(" curl/7.88.1")
+
+
+def test_listeners_of_every_kind(origin: Nginx, tmp_path: Path) -> None:
+    more = ["--listen", "[::1]:0", "--listen", f"unix:{tmp_path}/socket"]
+    with process.gateway(tmp_path, *SETTINGS, arguments=more) as own:
+        four, six, path = own.addresses
+        assert six.startswith("[::1]:")
+        for where in (four, six, f"localhost{path.removeprefix('unix:')}"):
+            assert output(curl("socks5h", where, f"{origin.url}/hello.txt"), tmp_path) == HELLO
+        for where in (four, six):
+            assert output(curl("plain", where, f"{origin.url}/hello.txt"), tmp_path) == HELLO
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_users(way: str, origin: Nginx, tmp_path: Path) -> None:
+    """None, wrong and right; what the origin asks for itself is another matter, and passes."""
+    refused = 97 if way == "socks" else 22  # curl's words for a SOCKS failure, and for a status like 407
+    with process.gateway(tmp_path, *SETTINGS, user("alice", "right")) as own:
+        login = ["-u", "alice:secret", f"{origin.url}/login/hello.txt"]
+        for words in ([], ["--proxy-user", "alice:wrong"], ["--proxy-user", "bob:right"]):
+            assert run(curl(way, own.addresses[0], *words, *login), tmp_path).returncode == refused
+        for _ in range(2):
+            right = curl(way, own.addresses[0], "--proxy-user", "alice:right", *login)
+            assert output(right, tmp_path) == HELLO
+        four = curl("socks4a", own.addresses[0], "--proxy-user", "alice:right", *login)
+        assert run(four, tmp_path).returncode == 97

@@ -14,7 +14,6 @@ from tests.support import asks, namespace, process
 from tests.support.process import PROGRAM, ROOT, Gateway, gateway
 from tests.support.programs import PATIENCE, environment
 from tests.support.raw_origin import Line, Origin
-from tests.support.site import site
 from tests.whole.conftest import SETTINGS
 
 BODY = bytes(range(256)) * 4096
@@ -165,21 +164,6 @@ def test_a_port_in_use_is_said(tmp_path: Path) -> None:
         )
     assert done.returncode == 1
     assert f"cannot listen on {own.addresses[0]}" in done.stderr.decode()
-
-
-def test_a_websocket_by_plain_http(tmp_path: Path) -> None:
-    """RFC 6455 §1.2's handshake in absolute form, then frames both ways, one of them sent early."""
-    frame = bytes((0x81, 0x85)) + bytes(4) + b"hello"  # a mask of zeros
-    upgrade = (b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Version: 13")
-    key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
-    with gateway(tmp_path, *SETTINGS) as own, site({}) as pages, connected(own) as client:
-        client.send(asks.get("127.0.0.1", pages.server_port, *upgrade, key, path="/socket") + frame)
-        head = client.head()
-        assert head.status == 101
-        assert head.headers["sec-websocket-accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455 §1.3
-        assert client.exactly(7) == b"\x81\x05hello"
-        client.last()
-        assert client.rest() == b""
 
 
 def test_the_start_is_quick(tmp_path: Path) -> None:
