@@ -102,6 +102,9 @@ def _refusal(error: BaseException) -> Refused | None:
     """What a failed handshake means, None where it is not ours to say."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return Refused(Reason.TLS_FAILED, error.verify_message)
+    # An end in the handshake is either of these two, by Python's patch version.
+    if isinstance(error, (ssl.SSLZeroReturnError, ssl.SSLEOFError)):
+        return Refused(Reason.UPSTREAM_CLOSED, "closed during the TLS handshake")
     if isinstance(error, ssl.SSLError):
         return Refused(Reason.TLS_FAILED, error.reason or "handshake failed")
     if isinstance(error, TimeoutError):

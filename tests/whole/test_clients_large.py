@@ -1,4 +1,8 @@
-"""2 GiB through each way: the digest is the same at both ends, and the gateway's memory does not grow."""
+"""2 GiB through each way: the digest is the same at both ends, and the gateway's memory does not grow.
+
+The reader, which makes the digest, is several times slower than the origin: without back-pressure what it has
+not taken yet would have to lie in the gateway.
+"""
 
 import hashlib
 import subprocess
@@ -51,25 +55,4 @@ def test_download(way: str, large: tuple[Path, bytes], origin: Nginx, tmp_path: 
             assert client.wait(PATIENCE) == 0
         grown = own.status("VmHWM") - before
     assert received == digest
-    assert grown < GROWTH_MOST, f"{grown} KiB"
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_a_slow_reader_fills_no_memory(
-    way: str, large: tuple[Path, bytes], origin: Nginx, tmp_path: Path
-) -> None:
-    """Back-pressure: a client that has stopped reading stops the origin too."""
-    path, _ = large
-    with process.gateway(tmp_path, *SETTINGS) as own:
-        words = [
-            found("curl"),
-            *[str(word) for word in curl(way, own.addresses[0], f"{origin.url}/{path.name}")[1:]],
-        ]
-        before = own.status("VmHWM")
-        with subprocess.Popen(words, env=environment(tmp_path), stdout=subprocess.PIPE) as client:
-            assert client.stdout is not None
-            assert len(client.stdout.read(64 << 20)) == 64 << 20
-            grown = own.status("VmHWM") - before
-            client.kill()
-            client.communicate(timeout=PATIENCE)
     assert grown < GROWTH_MOST, f"{grown} KiB"
