@@ -180,6 +180,8 @@ class Gateway:
     async def _carry(self, session: Session, fiber: Fiber, client: Stream) -> Delegate | None:
         """One connection, from its first byte to its tunnel or its end."""
         session.fiber, session.client = fiber, client
+        # Until the client has said what it wants, nothing is lost if it is told to go.
+        fiber.resting = True
         limits = self._config.limits
         fiber.within(limits.handshake, Reason.HANDSHAKE_TIMEOUT)
         if limits.whole:

@@ -139,6 +139,7 @@ class Http:
                 head = await self._head()
                 if head is None:
                     return None
+                self._session.fiber.resting = False
                 if not await self._admit(head):
                     continue
                 if head.method == b"CONNECT":
@@ -157,17 +158,16 @@ class Http:
         """Wait for a request to begin; False if none comes. Nothing is lost if the connection ends here."""
         session, reader = self._session, self._client.reader
         fiber = session.fiber
+        fiber.resting = True
         if not len(reader):
             if fiber.engine.stopping:
                 return False
             fiber.within(session.rooms.limits.request, Reason.IDLE_TIMEOUT)
-            fiber.resting = True
             try:
                 while not len(reader) and not reader.eof:
                     await self._client.fill()
             except Refused:
                 return False
-            fiber.resting = False
             if not len(reader):
                 return False
         fiber.within(session.rooms.limits.handshake, Reason.HANDSHAKE_TIMEOUT)

@@ -97,6 +97,7 @@ class Session:
     async def dial(self, target: Endpoint) -> Stream:
         """Go out to the target, in the flow's name."""
         self.aim(target)
+        self.fiber.resting = False
         self.fiber.within(self.rooms.limits.connect, Reason.CONNECT_TIMEOUT)
         return await self.rooms.dialer.dial(target, self.flow, self.fiber)
 
