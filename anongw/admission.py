@@ -30,6 +30,8 @@ def capacity(limits: Limits, open_files: int) -> int:
 
     """
     others = _RESERVED_FILES + limits.upstream_kept + 2 * (limits.pipe_bytes // _PIPE_BYTES)
+    # Where files are few, kept connections and pipes give way: both can be done without.
+    others = min(others, open_files // 2)
     fit = max(1, (open_files - others) // _FILES_EACH)
     if limits.connections > fit:
         needed = others + _FILES_EACH * limits.connections

@@ -81,7 +81,7 @@ def explain(config: Config) -> list[str]:
         f"goes to   {_listed(policy.allow) or 'every public address'}"
         + (f", never to {_listed(policy.deny)}" if policy.deny else "")
         + (f", and to private {_listed(policy.allow_private)}" if policy.allow_private else ""),
-        f"scrubs    plain HTTP, profile {scrub.profile}{rules}; nothing inside TLS",
+        f"scrubs    plain HTTP asked of it as an HTTP proxy, profile {scrub.profile}{rules}; no tunnel",
         f"limits    {_limits(config.limits)}",
         f"logs      level {config.log.level}, {'WITH' if config.log.names else 'without'} names",
     ]
@@ -89,7 +89,7 @@ def explain(config: Config) -> list[str]:
 
 def _limits(limits: Limits) -> str:
     most = capacity(limits, _open_files())
-    counts = f"{most} connections, {limits.per_client or most * 3 // 4} for one client"
+    counts = f"{most} connections, {limits.per_client or max(1, most * 3 // 4)} for one client"
     return f"{counts}; idle tunnels {duration_text(limits.idle)}; HTTP heads {size_text(limits.header_bytes)}"
 
 
@@ -97,9 +97,9 @@ def hidden(config: Config) -> list[str]:
     """What is hidden by this gateway, and what is not, for whoever starts it."""
     asked = ", ".join(_server(text) for text in config.resolve.servers)
     return [
-        f"Hidden: what plain HTTP requests tell about you (profile {config.scrub.profile}).",
-        "Not hidden: with no chain every destination sees this machine's address; TLS is not scrubbed.",
-        f"Names are asked of {asked}; never of the system's resolver.",
+        f"Hidden: what plain HTTP asked of an HTTP proxy tells about you (profile {config.scrub.profile}).",
+        "Not hidden: with no chain every destination sees this machine's address; SOCKS and TLS pass as is.",
+        f"Names are asked of {asked}, by the gateway itself.",
     ]
 
 
@@ -159,9 +159,10 @@ def _is_remote(text: str) -> bool:
 def _server(text: str) -> str:
     server = parse_server(text)
     if isinstance(server, System):
-        return "this machine's name servers"
+        return "this machine's name servers (in the clear)"
     way = "HTTPS" if server.scheme is Scheme.HTTPS else server.scheme.value.upper()
-    return f"{server.name or server.address} by {way}"
+    clear = "" if server.scheme.encrypted else " (in the clear)"
+    return f"{server.name or server.address} by {way}{clear}"
 
 
 def _own_names(config: Config) -> str:

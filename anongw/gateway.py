@@ -45,6 +45,8 @@ from anongw.wire.detect import Protocol, detect
 QUIET = 2.0
 # Seconds between two looks at which tunnels have become quiet.
 _LOOK = 0.25
+# Seconds between two complaints about resolvers: each page of a browser would bring twenty.
+_COMPLAIN_EVERY = 60.0
 # Seconds that flows have to say their last words once the time for stopping is over.
 _LAST_WORDS = 2.0
 
@@ -107,6 +109,7 @@ class Gateway:
         self.resolver = Resolver(config.resolve, allow_private=policy.may_use)
         self._admission = Admission(config.listen.clients, most, limits.per_client)
         self._listeners: list[Listener] = []
+        self._complain_after = 0.0
         self.counters = log.Counters()
         dialer = Direct(policy, self.resolver)
         self._pool = Pool(self.engine, limits)
@@ -196,6 +199,10 @@ class Gateway:
 
     def _finished(self, flow: Flow) -> None:
         self.counters.finished(flow)
+        if flow.reason is Reason.RESOLVER_FAILED and self.engine.now >= self._complain_after:
+            # The most likely thing to be wrong on a new machine; no name is needed to say it.
+            self._complain_after = self.engine.now + _COMPLAIN_EVERY
+            log.logger.warning("no resolver gave an answer to trust; look at the network and resolve.servers")
         log.finished(flow, names=self._config.log.names)
 
     def _close_listeners(self) -> None:

@@ -108,7 +108,7 @@ class Counters:
         refused = ", ".join(f"{count} {reason.value}" for reason, count in self.refused.most_common())
         return (
             f"{self.flows} flows, {self.sent} B sent, {self.received} B received, "
-            f"{self.headers_dropped} header lines dropped; refused: {refused or 'none'}"
+            f"{self.headers_dropped} unknown header lines dropped; refused: {refused or 'none'}"
         )
 
 

@@ -67,7 +67,7 @@ def test_nothing_is_remembered_of_who_left() -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "files", "expected"),
-    [(0, 20_000, 9_776), (9_776, 20_000, 9_776), (100, 20_000, 100), (0, 1, 1), (0, 448, 1), (0, 452, 2)],
+    [(0, 20_000, 9_776), (9_776, 20_000, 9_776), (100, 20_000, 100), (0, 1, 1), (0, 64, 16), (0, 448, 112)],
 )
 def test_capacity(wanted: int, files: int, expected: int) -> None:
     assert capacity(Limits(connections=wanted), files) == expected

@@ -80,7 +80,7 @@ def test_the_defaults() -> None:
         (('resolve.servers=["system"]',), "this machine's name servers"),
         (
             ('resolve.servers=["udp://9.9.9.9"]', 'resolve.zones.lan="system"'),
-            "9.9.9.9 by UDP, 1 zones elsewhere",
+            "9.9.9.9 by UDP (in the clear), 1 zones elsewhere",
         ),
         (('resolve.hosts."a.test"=["192.0.2.1"]',), "1 hosts fixed"),
         (('policy.allow=["example.org"]',), "goes to   example.org"),
@@ -138,7 +138,7 @@ def test_what_is_hidden_and_what_is_not_in_three_lines() -> None:
     hidden, shown, names = check.hidden(config("scrub.profile=strict", 'resolve.servers=["tls://9.9.9.9"]'))
     assert "profile strict" in hidden
     assert "sees this machine's address" in shown
-    assert "TLS is not scrubbed" in shown
+    assert "SOCKS and TLS pass as is" in shown
     assert "9.9.9.9 by TLS" in names
 
 

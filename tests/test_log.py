@@ -178,7 +178,8 @@ def test_counters_sum_and_name_nobody() -> None:
     assert (counters.flows, counters.sent, counters.received, counters.bugs) == (5, 50, 10000, 1)
     assert counters.refused == {Reason.FORBIDDEN: 2, Reason.INTERNAL: 1}
     assert counters.summary() == (
-        "5 flows, 50 B sent, 10000 B received, 0 header lines dropped; refused: 2 forbidden, 1 internal"
+        "5 flows, 50 B sent, 10000 B received, 0 unknown header lines dropped; "
+        "refused: 2 forbidden, 1 internal"
     )
     assert Counters().summary().endswith("refused: none")
     assert not [secret for secret in SECRETS if secret in f"{counters} {counters.summary()}"]

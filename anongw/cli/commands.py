@@ -18,11 +18,12 @@ import click
 import msgspec
 
 from anongw import __version__
-from anongw.cli.hints import hints
+from anongw.cli.hints import hints, reachable
 from anongw.config import Config, ConfigError, load
 
 FAILED: Final = 1
 WRONG: Final = 2
+_PRIVATE: Final = ["127.0.0.1:0"]
 
 C = TypeVar("C", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -58,7 +59,7 @@ def _settings(command: C) -> C:
         (
             click.option("--config", "path", type=click.Path(path_type=Path), help="A TOML file."),
             click.option(
-                "--listen", multiple=True, metavar="ADDR", help="HOST:PORT, [V6]:PORT or unix:/PATH."
+                "--listen", multiple=True, metavar="ADDR", help="ADDRESS:PORT, [V6]:PORT or unix:/PATH."
             ),
             click.option(
                 "--dns",
@@ -66,7 +67,12 @@ def _settings(command: C) -> C:
                 metavar="SERVER",
                 help="https://ADDRESS/dns-query#NAME, tls://ADDRESS#NAME, tcp:// or udp://ADDRESS, system",
             ),
-            click.option("--allow-private", multiple=True, metavar="CIDR", help="Let clients reach it."),
+            click.option(
+                "--allow-private",
+                multiple=True,
+                metavar="CIDR",
+                help="A private range that clients may reach all the same.",
+            ),
             click.option("--profile", metavar="NAME", help="Scrub plain HTTP: balanced, strict or open."),
             click.option("--log-names", is_flag=True, help="Log who went where. This is a browsing history."),
             click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="As in limits.idle=4h."),
@@ -115,12 +121,15 @@ def run(
       anongw run -- curl https://example.org/
       anongw run --socks -- git clone https://example.org/repo.git
     """
-    own = not options["listen"]
     # Only CMD uses this gateway: a free port, nobody to ask who it is, and nothing to wait for at the end.
-    private = ('listen.addresses=["127.0.0.1:0"]', "listen.clients=[]") if own else ()
+    private = (f"listen.addresses={json.dumps(_PRIVATE)}", "listen.clients=[]")
     config = _load(path, ("log.level=warning", "limits.shutdown=0", *private, *_as_sets(options), *sets))
-    if own:
+    # Judged by what came of it all: a listener that somebody asked for keeps its users.
+    if list(config.listen.addresses) == _PRIVATE and not config.listen.clients:
         config = msgspec.structs.replace(config, users={})
+    if not reachable(config.listen.addresses):
+        # Some programs take an empty proxy for none, and would go out past the gateway.
+        _end("run needs a TCP listener, which its program can be told of: add --listen 127.0.0.1:0", WRONG)
     from anongw import gateway
     from anongw.cli.child import beside
 

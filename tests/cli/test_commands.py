@@ -153,7 +153,7 @@ def test_serve_says_what_it_hides_and_ends_with_0() -> None:
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 0
     assert errors.rstrip().endswith(
-        "stopped: 0 flows, 0 B sent, 0 B received, 0 header lines dropped; refused: none"
+        "stopped: 0 flows, 0 B sent, 0 B received, 0 unknown header lines dropped; refused: none"
     )
 
 
@@ -206,7 +206,9 @@ def test_ctrl_c_in_a_terminal_reaches_the_program_once_and_ends_neither() -> Non
         text = b""
         for seen, typed in ((b"up", b"\x03"), (b"interrupted", b"done\n"), (b"count", b"")):
             while seen not in text:
-                text += process.stdout.readline()
+                line = process.stdout.readline()
+                assert line, text
+                text += line
             process.stdin.write(typed)
             process.stdin.flush()
         assert b"count 1" in text
@@ -229,3 +231,28 @@ def test_run_needs_neither_the_listener_nor_the_users_of_a_config(tmp_path: Path
         out, _ = process.communicate(timeout=20)
     assert process.returncode == 0
     assert "HTTP/1.1 403" in out
+
+
+def test_run_without_a_tcp_listener_starts_nothing(tmp_path: Path) -> None:
+    """An empty proxy variable is none to some programs, which would go out past the gateway."""
+    done = tmp_path / "done"
+    with start("run", "--listen", f"unix:{tmp_path}/s", "--", "touch", str(done)) as process:
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert "--listen 127.0.0.1:0" in errors
+    assert not done.exists()
+
+
+@pytest.mark.parametrize("option", ["--listen", "--set"])
+def test_run_on_a_listener_of_ones_own_keeps_its_users(tmp_path: Path, option: str) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(f'[users]\na = "$scrypt$ln=14,r=8,p=1${"A" * 22}${"B" * 43}"')
+    where = "127.0.0.2:0" if option == "--listen" else 'listen.addresses=["127.0.0.2:0"]'
+    code = (
+        "import os, socket, urllib.parse as u; a = u.urlsplit(os.environ['http_proxy']);"
+        "s = socket.create_connection((a.hostname, a.port));"
+        "s.sendall(b'CONNECT 192.0.2.1:9 HTTP/1.1\\r\\nHost: 192.0.2.1:9\\r\\n\\r\\n'); print(s.recv(99))"
+    )
+    with start("run", "--config", str(path), option, where, "--", sys.executable, "-c", code) as process:
+        out, _ = process.communicate(timeout=20)
+    assert "HTTP/1.1 407" in out
