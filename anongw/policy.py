@@ -150,6 +150,13 @@ class Policy:
         plain = unwrap(address)
         return any(address in network or plain in network for network in self._exempt)
 
+    def listens_everywhere(self, port: int) -> bool:
+        """Whether a listener of ours is on every address of this machine, so that any of them leads to us."""
+        return any(
+            one.port == port and not isinstance(one.host, str) and one.host.is_unspecified
+            for one in self._own
+        )
+
     def _is_own(self, address: Address, port: int) -> bool:
         if port not in {one.port for one in self._own}:
             return False

@@ -327,3 +327,12 @@ def test_a_refusal_names_its_target_in_the_detail_only() -> None:
         policy().judge(Endpoint("secret.local", 1))
     assert "secret" not in str(caught.value)
     assert caught.value.detail == "secret.local"
+
+
+@pytest.mark.parametrize(
+    ("own", "port", "everywhere"),
+    [("0.0.0.0", 1080, True), ("::", 1080, True), ("::", 80, False), ("192.0.2.1", 1080, False)],
+)
+def test_a_listener_on_every_address(own: str, port: int, *, everywhere: bool) -> None:
+    policy = Policy(config.Policy(), [Endpoint(parse_host(own), 1080)])
+    assert policy.listens_everywhere(port) is everywhere

@@ -135,10 +135,12 @@ class Http:
     async def serve(self) -> Delegate | None:
         """Serve requests until one ends the connection or turns it into a tunnel."""
         while await self._asked():
+            bodiless = False
             try:
                 head = await self._head()
                 if head is None:
                     return None
+                bodiless = head.method == b"HEAD"
                 self._session.fiber.resting = False
                 if not await self._admit(head):
                     continue
@@ -146,7 +148,7 @@ class Http:
                     return await self._connect(head)
                 request, response = await self._ask(head)
             except Refused as refused:
-                await self._refuse(refused)
+                await self._refuse(refused, bodiless=bodiless)
                 return None
             if response.status == _SWITCHING:
                 return await self._switch(response)
@@ -170,6 +172,8 @@ class Http:
                 return False
             if not len(reader):
                 return False
+        else:
+            await self._client.give_way()  # a long row of pipelined requests is many flows' time
         fiber.within(session.rooms.limits.handshake, Reason.HANDSHAKE_TIMEOUT)
         session.begin("http")
         return True
@@ -250,25 +254,28 @@ class Http:
         """Pass the answer on; whether another request may follow."""
         session, client = self._session, self._client
         keep_alive = head.keep_alive and not session.fiber.engine.stopping
+        kept = whole = False
         try:
             kept = await self._delivery(request, response, client, session.fiber, keep_alive=keep_alive)
-        except Refused:
+            whole = True
+        finally:
             # The client has a part of the answer. A reset tells it so; an end would make it look whole.
-            client.reset()
-            raise
+            # Not only a refusal comes here: a stop closes the coroutine where it stands.
+            if not whole:
+                client.reset()
         session.finish(None)
-        if not kept and (len(client.reader) or (request.body is not None and not request.body.complete)):
+        if not kept:
             limits = session.rooms.limits
             await linger(session.fiber, client, seconds=limits.linger, most=limits.linger_bytes)
         return kept
 
-    async def _refuse(self, refused: Refused) -> None:
+    async def _refuse(self, refused: Refused, *, bodiless: bool) -> None:
         session = self._session
         if refused.reason is Reason.PROBE:
             session.finish(refused.reason)
             return
         told = session.local and session.flow.protocol == "connect"
-        await session.refuse(refused, refusal(refused.reason, told=told))
+        await session.refuse(refused, refusal(refused.reason, told=told, bodiless=bodiless))
 
 
 def _names_this_machine(head: RequestHead) -> bool:

@@ -60,13 +60,18 @@ def is_this_machine(address: Address, port: int) -> bool:
 
     Connecting a datagram socket sends nothing; it asks the kernel for the route and so for the address that
     we would leave from, which for one's own address is that very address.
+
+    Raises:
+        Refused: RESOURCES where the kernel has no descriptor left to tell by.
     """
     family = socket.AF_INET if isinstance(address, ipaddress.IPv4Address) else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((str(address), port))
             source = ipaddress.ip_address(probe.getsockname()[0])
-    except OSError:
+    except OSError as error:
+        if reason_of(error.errno) is Reason.RESOURCES:
+            raise Refused(Reason.RESOURCES) from None  # not known is not allowed
         return False  # no way there at all
     return source == address
 

@@ -90,7 +90,6 @@ class Relay:
                 self._flush(direction)
 
     def ready(self, stream: Stream, events: int) -> None:
-        self.active = self._engine.now
         out, back = (self._up, self._down) if stream is self._up.source else (self._down, self._up)
         if back.blocked and events & (WRITE | GONE):
             self._flush(back)
@@ -167,12 +166,16 @@ class Relay:
         try:
             count = os.splice(direction.source.fd, direction.pipe[1], most, flags=_SPLICE_FLAGS)
         except BlockingIOError:
-            count = -1
+            count = 0
         except OSError:
             self._exhausted(direction)
             return 0
-        if not self._took(direction, count):
-            return 0
+        if not count:
+            # Nothing yet, an end, or a byte of urgent data, at which splice(2) stops for good: a read tells.
+            self._return_pipe(direction)
+            return self._copy(direction)
+        direction.source.received += count
+        self.active = self._engine.now
         direction.piped = count
         # Small pieces are cheaper to copy.
         direction.bulk = count >= min(CHUNK, most)
@@ -182,6 +185,7 @@ class Relay:
         """What a read came to: bytes, an end (0), or nothing yet (-1)."""
         if count > 0:
             direction.source.received += count
+            self.active = self._engine.now
         elif count == 0:
             self._source_ended(direction)
         return count > 0
@@ -201,6 +205,7 @@ class Relay:
                 return False
             direction.piped -= sent
             sink.sent += sent
+            self.active = self._engine.now
         return True
 
     def _send(self, direction: _Direction, data: memoryview) -> int:
@@ -213,6 +218,7 @@ class Relay:
             self._sink_broke(direction)
             return -1
         direction.sink.sent += sent
+        self.active = self._engine.now
         return sent
 
     def _flush(self, direction: _Direction) -> None:
@@ -240,6 +246,10 @@ class Relay:
             self._side_broke(stream, out, back)
         else:
             self._engine.disarm(stream, events, WRITE if back.blocked else 0)
+            if events & select.EPOLLERR:
+                # It was reset. What it said before that is worth seconds of a stalled reader, not hours.
+                self._idle = min(self._idle, RESET_PATIENCE)
+                self._fiber.wake_at = self._engine.now + self._idle
 
     # Endings
 

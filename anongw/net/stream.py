@@ -10,6 +10,7 @@ with this stream's own `lost` reason here and nowhere else. Only the engine clos
 import fcntl
 import socket
 import struct
+import time
 from collections.abc import Generator
 from contextlib import suppress
 from typing import Protocol, TypeVar
@@ -22,6 +23,8 @@ T = TypeVar("T")
 
 # How much one call takes from the kernel, in bytes. Also the most that a stream holds for a slow reader.
 CHUNK = 64 * 1024
+# Seconds after which a flow that never had to wait gives way: where both peers are fast, no call says EAGAIN.
+SHARE = 0.002
 
 # ioctl(2) SIOCOUTQ: bytes that the peer has not acknowledged yet (tcp(7)).
 _SIOCOUTQ = 0x5411
@@ -38,6 +41,7 @@ class Keeper(Protocol):
     """What a stream needs of the engine."""
 
     buffer: bytearray
+    now: float  # when the batch of events that is being served began, by time.monotonic
 
     def close(self, stream: "Stream") -> None: ...
 
@@ -65,9 +69,16 @@ class Stream:
         Raises:
             Refused: with `lost`, if the connection broke.
         """
+        if self._had_its_turn():
+            await park((self, READ))
         while (count := self._receive()) is None:
             await park((self, READ))
         return count > 0
+
+    async def give_way(self) -> None:
+        """Let the others have their turn, if this flow has had one without ever waiting."""
+        if self._had_its_turn():
+            await park((self, WRITE))
 
     def fill_now(self) -> bool | None:
         """Like `fill` without waiting; None if nothing has arrived."""
@@ -138,6 +149,9 @@ class Stream:
         with suppress(OSError):
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.keeper.close(self)
+
+    def _had_its_turn(self) -> bool:
+        return time.monotonic() - self.keeper.now > SHARE
 
     def _receive(self) -> int | None:
         buffer = self.keeper.buffer

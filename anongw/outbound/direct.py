@@ -68,5 +68,6 @@ class Direct:
         self._policy.judge_address(address, port, name)
         # A public address of this very machine is as private as its loopback: the firewall thinks so too.
         # Asked before connecting, so that no port of ours can be told open from closed.
-        if not self._policy.is_exempt(address) and is_this_machine(address, port):
+        suspect = not self._policy.is_exempt(address) or self._policy.listens_everywhere(port)
+        if suspect and is_this_machine(address, port):
             raise Refused(Reason.OWN_LISTENER)

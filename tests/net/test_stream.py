@@ -7,7 +7,7 @@ import pytest
 
 from anongw.errors import Reason, Refused
 from anongw.net.fiber import Fiber
-from anongw.net.stream import CHUNK, Stream
+from anongw.net.stream import CHUNK, SHARE, Stream
 from tests.support.driven import driven
 from tests.support.sockets import Kind, pair, reset
 
@@ -19,6 +19,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.buffer = bytearray(CHUNK)
+        self.now = 0.0
         self.closed: list[Stream] = []
 
     def close(self, stream: Stream) -> None:
@@ -227,3 +228,25 @@ def test_a_reset_is_seen_as_one_by_the_peer() -> None:
         near.close()
         with pytest.raises(ConnectionResetError):
             far.recv(1)
+
+
+@pytest.mark.parametrize("act", ["fill", "give_way"])
+async def test_a_flow_that_never_waits_gives_way_once_its_share_is_used(act: str) -> None:
+    """Between two fast peers no call says EAGAIN, and one flow would keep everybody else waiting."""
+    async with driven() as engine:
+        turns: list[int] = []
+
+        async def carry(fiber: Fiber, client: Stream) -> None:
+            await client.fill()
+            turns.append(engine.turns)
+            engine.now -= 10 * SHARE
+            await (client.fill() if act == "fill" else client.give_way())
+            turns.append(engine.turns)
+            await client.fill()  # within the share of the new turn
+            turns.append(engine.turns)
+
+        flow = engine.flow(carry)
+        await flow.peer.send(bytes(4 * CHUNK))
+        assert await flow.over() is None
+        first, second, third = turns
+        assert first < second == third

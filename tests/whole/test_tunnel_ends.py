@@ -1,5 +1,6 @@
 """How a tunnel ends: each direction on its own, and a reset as a reset, after all that came before it."""
 
+import socket
 from contextlib import suppress
 
 import pytest
@@ -160,3 +161,27 @@ async def test_a_side_that_closes_while_the_other_still_talks_ends_it(
         with pytest.raises((ConnectionResetError, BrokenPipeError)):
             await talker.send(b"are you there?")
         assert await tunnel.over() is (Reason.CLIENT_GONE if upwards else Reason.UPSTREAM_CLOSED)
+
+
+@SPLICED
+async def test_urgent_data_neither_ends_a_tunnel_nor_stops_it(budget: int) -> None:
+    """splice(2) stops at an urgent byte and, with an end behind it, says that there is no more."""
+    async with relaying(budget) as (engine, tunnel, _):
+        await tunnel.origin.send(DATA[:400_000])
+        await engine.at_rest()
+        tunnel.origin.sock.send(b"!", socket.MSG_OOB)
+        await tunnel.origin.send(DATA[400_000:900_000])
+        tunnel.origin.last()
+        heard = await tunnel.client.rest()
+        assert heard == DATA[:900_000], "all but the urgent byte, which is out of band"
+        tunnel.client.last()
+        assert await tunnel.over() is None
+
+
+async def test_a_side_that_was_reset_does_not_wait_long_for_one_that_does_not_read() -> None:
+    async with relaying(buffer=SMALL) as (engine, tunnel, _):
+        await stall(engine, tunnel.client)
+        tunnel.client.reset()
+        await engine.at_rest()
+        assert not tunnel.flow.is_over
+        assert tunnel.flow.fiber.wake_at <= engine.now + RESET_PATIENCE
