@@ -22,7 +22,6 @@ from anongw.wire.http1 import HeadLimits, Kind, RequestHead
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _BODY = b"The request could not be served.\n"
 _CHALLENGE = (b"Proxy-Authenticate", b'Basic realm="proxy", charset="UTF-8"')
-_SWITCHING = 101
 # How a request begins that names no origin (RFC 9112 §3.2.1, §3.2.4), CONNECT apart.
 _PROBE = re.compile(rb"(?:\r\n)?(?!CONNECT )[A-Z]+ [^A-Za-z]")
 _PROBE_MOST = 32
@@ -150,7 +149,7 @@ class Http:
             except Refused as refused:
                 await self._refuse(refused, bodiless=bodiless)
                 return None
-            if response.status == _SWITCHING:
+            if response.status == http1.SWITCHING_PROTOCOLS:
                 return await self._switch(response)
             if not await self._deliver(head, request, response):
                 return None

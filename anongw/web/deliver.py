@@ -83,14 +83,11 @@ class Delivery:
         upload = response.upload
         # Read from the client is not yet sent to the origin, and sending may have been given up.
         sent = upload is None or (upload.done and request.body is not None and request.body.complete)
-        if response.keep_alive and whole and sent and response.status != _SWITCHING:
+        if response.keep_alive and whole and sent:
             self._pool.keep(pool_key(request), response.upstream, fiber)
         else:
             fiber.give_up(response.upstream)
             response.upstream.close()
-
-
-_SWITCHING = 101
 
 
 def _head(request: Request, response: Response, *, keep_alive: bool) -> bytes:

@@ -26,7 +26,6 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 INTERIM_MOST = 32
 # RFC 9110 §9.2.2. PUT and DELETE are idempotent too, but their bodies are gone once sent.
 _REPEATABLE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PROPFIND", b"REPORT", b"SEARCH", b"QUERY"})
-_SWITCHING = 101
 _PROXY_AUTHENTICATION_REQUIRED = 407
 _FINAL = 200
 
@@ -100,12 +99,12 @@ class Forward:
             head = await upstream.read(
                 http1.response_head(upstream.reader, self._head_limits, request.method)
             )
-            if head.status == _SWITCHING and not request.websocket:
+            if head.status == http1.SWITCHING_PROTOCOLS and not request.websocket:
                 raise Refused(Reason.UPSTREAM_MALFORMED, "101 to a request that asked for no other protocol")
             if head.status == _PROXY_AUTHENTICATION_REQUIRED:
                 raise Refused(Reason.UPSTREAM_MALFORMED, "407 from an origin")
             # 100 has been said by us; 103 carries links that a browser would look up early; 102 says nothing.
-            if head.status >= _FINAL or head.status == _SWITCHING:
+            if head.status >= _FINAL or head.status == http1.SWITCHING_PROTOCOLS:
                 return head
         raise Refused(Reason.UPSTREAM_MALFORMED, "interim answers without end")
 

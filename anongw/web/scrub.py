@@ -21,7 +21,7 @@ from anongw.web import headers as lists
 from anongw.web import persona, values
 from anongw.web.names import Fate
 from anongw.web.rules import Action, Actions, Profile, Rules, Verb
-from anongw.wire.http1 import Framing, Headers, Kind, host_header
+from anongw.wire.http1 import SWITCHING_PROTOCOLS, Framing, Headers, Kind, host_header
 
 _Read = dict[bytes, list[bytes]]
 _Lines = dict[bytes, bytes]  # one line for each lower-case name
@@ -70,7 +70,6 @@ _ANSWER_BY_VALUE: dict[bytes, Callable[[bytes], bytes | None]] = {
 _ORDINARY = (b"keep-alive", b"close", b"Upgrade")
 
 _DIGITS_MOST = 19  # of a Content-Length: more than any disk holds, less than what int() would grind on
-_SWITCHING_PROTOCOLS = 101
 _OK = 200
 _NO_CONTENT = 204
 _PROXY_AUTHENTICATION_REQUIRED = 407
@@ -289,7 +288,7 @@ def response(  # noqa: PLR0913, PLR0917 - each is a fact of its own
         raise Refused(Reason.UPSTREAM_MALFORMED, "a control byte in a header")
     actions = rules.of(host)
     passing, read = _passing(headers, rules.profile, actions)
-    if status == _SWITCHING_PROTOCOLS:
+    if status == SWITCHING_PROTOCOLS:
         return passing + _switched(read[b"upgrade"], websocket=websocket)
     if framing.kind is _NO_BODY and status >= _OK and status != _NO_CONTENT:
         lengths = set(read[b"content-length"])

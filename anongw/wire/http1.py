@@ -60,6 +60,7 @@ _OURS = frozenset(
     )
 )
 _Fields = dict[bytes, list[bytes]]  # lower-case name -> values, of the names in _OURS only
+SWITCHING_PROTOCOLS = 101
 _SUCCESS = range(200, 300)
 _INTERIM = range(100, 200)
 _BODILESS = (204, 304)

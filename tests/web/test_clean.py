@@ -61,7 +61,7 @@ def test_what_no_list_names_is_counted_and_not_named(anyio_backend: str) -> None
             far.message()
             far.send(OK)
             client.message()
-    assert ", 2 header lines dropped;" in gateway.log[-1]
+    assert ", 2 unknown header lines dropped;" in gateway.log[-1]
     assert "unheard" not in "".join(gateway.log).lower()
 
 
