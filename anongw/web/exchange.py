@@ -47,6 +47,7 @@ class Inflow:
         Raises:
             Refused: the body is malformed; with the stream's `lost`, if it broke off.
         """
+        await self.stream.give_way()
         while not (piece := self.take()) and not self._body.done:
             await self.stream.fill()
         return piece

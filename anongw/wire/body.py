@@ -23,6 +23,9 @@ SIZE_LINE_MOST = 256
 CHUNK_MOST = 10**15 - 1
 # Bytes of all trailers together, CRLFs included: checksums and a signature fit many times.
 TRAILERS_MOST = 8192
+# Chunks joined by one call. A peer that sends one byte in each would have us work for long on what a single
+# read brought, and whoever drives us lets others have their turn between two calls.
+PIECES_MOST = 256
 
 _CRLF = b"\r\n"
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[\t -~\x80-\xff]*)?")
@@ -98,6 +101,8 @@ class ChunkedBody:
                 pieces.append(piece)
                 most -= len(piece)
                 self._left -= len(piece)
+                if len(pieces) == PIECES_MOST:
+                    break
             elif not self._step(reader):
                 break
         if not pieces and not self.done and reader.eof:

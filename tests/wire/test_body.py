@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from anongw.errors import Reason, Refused
 from anongw.wire import body
-from anongw.wire.body import ChunkedBody, CloseBody, LengthBody, decoder
+from anongw.wire.body import PIECES_MOST, ChunkedBody, CloseBody, LengthBody, decoder
 from anongw.wire.http1 import Framing, Kind
 from anongw.wire.reader import Reader
 from tests.support.feed import Outcome, feed
@@ -157,8 +157,8 @@ def test_what_came_before_the_close_is_given_out_first() -> None:
 
 def test_many_chunks_come_out_as_one_piece() -> None:
     reader = Reader()
-    reader.feed(b"1\r\na\r\n" * 1000)
-    assert ChunkedBody(Reason.MALFORMED).decode(reader, PLENTY) == b"a" * 1000
+    reader.feed(b"1\r\na\r\n" * PIECES_MOST)
+    assert ChunkedBody(Reason.MALFORMED).decode(reader, PLENTY) == b"a" * PIECES_MOST
 
 
 def test_encoding() -> None:
@@ -221,3 +221,13 @@ def test_no_piece_is_larger_than_asked_for_and_nothing_is_lost() -> None:
     raw = body.chunk(payload) + body.LAST_CHUNK
     for most, step in itertools.product((1, 100, 4096), (7, 5000)):
         assert chunked(raw, range(0, len(raw), step), most).value == payload
+
+
+def test_a_call_joins_so_many_chunks_and_no_more() -> None:
+    """One byte in each chunk is little payload and much work."""
+    body, reader = ChunkedBody(Reason.MALFORMED), Reader()
+    reader.feed(b"1\r\nx\r\n" * (PIECES_MOST + 1) + b"0\r\n\r\n")
+    assert body.decode(reader, 1 << 20) == b"x" * PIECES_MOST
+    assert not body.done
+    assert body.decode(reader, 1 << 20) == b"x"
+    assert body.done
