@@ -48,6 +48,17 @@ class Reason(enum.Enum):
     UPSTREAM_CLOSED = "upstream-closed"  # ended before it had answered
     UPSTREAM_MALFORMED = "upstream-malformed"  # an answer that no rule of the protocol allows
     UPSTREAM_TIMEOUT = "upstream-timeout"  # connected, then silent for too long
+    EGRESS_GONE = "egress-gone"  # the interface or address that it has to leave from is not there
+    ROUTE_REFUSED = "route-refused"  # a route of the config says "refuse"
+
+    # A hop of a chain, not the target
+    HOP_UNREACHABLE = "hop-unreachable"  # nobody answers there
+    HOP_TIMEOUT = "hop-timeout"  # it took the connection, then said nothing
+    HOP_CLOSED = "hop-closed"  # it ended the connection before its reply
+    HOP_MALFORMED = "hop-malformed"  # a reply that no rule of its protocol allows
+    HOP_AUTH = "hop-auth"  # it does not take our credentials, or does not ask for them where it must
+    HOP_TLS = "hop-tls"  # its certificate or handshake does not verify
+    HOP_REFUSED = "hop-refused"  # its own rules forbid the target
 
     # Limits and life
     TOO_MANY = "too-many"  # the limit on connections is reached

@@ -14,7 +14,7 @@ import time
 from abc import ABC, abstractmethod
 
 from anongw.errors import Reason, Refused
-from anongw.net.stream import CHUNK
+from anongw.net.stream import CHUNK, Stream
 from anongw.net.wait import GONE, Source
 
 # Events served in one turn. Enough to amortise the wake-up, few enough to keep a turn to milliseconds, even
@@ -87,6 +87,8 @@ class Poller(ABC):
         source.closed = True
         self.unwatch(source)
         self._dead.append(source.sock)
+        if isinstance(source, Stream) and source.on_close is not None:
+            source.on_close(source)
 
     def settle(self) -> None:
         """Close what was given up, unless a batch of events is still being served."""

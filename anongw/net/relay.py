@@ -254,8 +254,10 @@ class Relay:
     # Endings
 
     def _source_ended(self, direction: _Direction) -> None:
-        if direction.source is self._broken:
-            # A reset whose error an earlier call has already reported reads as an end.
+        other = self._down if direction is self._up else self._up
+        direction.source.ended_first = not other.ended
+        if direction.source is self._broken or direction.source.cut:
+            # A reset whose error an earlier call has already reported reads as an end; so does one further on.
             self._exhausted(direction)
             return
         direction.ended = True
@@ -285,6 +287,7 @@ class Relay:
             self._end(stream.lost)
             return
         self._broken = stream
+        stream.ended_first |= not back.ended
         back.ended = True
         back.pending = None
         self._return_pipe(back)

@@ -11,7 +11,7 @@ import fcntl
 import socket
 import struct
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import Protocol, TypeVar
 
@@ -49,7 +49,22 @@ class Keeper(Protocol):
 class Stream:
     """A non-blocking stream socket that is registered with the engine."""
 
-    __slots__ = ("armed", "closed", "fd", "keeper", "lost", "owner", "reader", "received", "sent", "sock")
+    __slots__ = (
+        "armed",
+        "closed",
+        "cut",
+        "ended_first",
+        "fd",
+        "keeper",
+        "lost",
+        "on_close",
+        "owner",
+        "reader",
+        "received",
+        "sent",
+        "sock",
+        "was_reset",
+    )
 
     def __init__(self, sock: socket.socket, keeper: Keeper, owner: Owner, lost: Reason) -> None:
         self.sock = sock
@@ -59,6 +74,10 @@ class Stream:
         self.lost = lost  # what it means to the flow when this peer goes away
         self.armed = -1  # events asked of epoll; -1: not registered. The engine's alone
         self.closed = False
+        self.cut = False  # an end of it is a break: what carries it lost its own connection
+        self.ended_first = False  # the peer ended or broke it; we did not
+        self.was_reset = False
+        self.on_close: Callable[[Stream], None] | None = None  # told once, when it is given up
         self.reader = Reader()
         self.sent = 0  # bytes, in all
         self.received = 0
@@ -146,6 +165,7 @@ class Stream:
 
     def reset(self) -> None:
         """Close so that the peer sees a reset: what it got is not all there was."""
+        self.was_reset = True
         with suppress(OSError):
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.keeper.close(self)
@@ -160,11 +180,15 @@ class Stream:
         except BlockingIOError:
             return None
         except OSError as error:
+            self.ended_first = True
             raise Refused(self.lost, type(error).__name__) from None
         if count:
             self.received += count
             self.reader.feed(memoryview(buffer)[:count])
         else:
+            self.ended_first = True
+            if self.cut:
+                raise Refused(self.lost, "cut")
             self.reader.feed_eof()
         return count
 
