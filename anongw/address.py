@@ -10,6 +10,7 @@ differently.
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from anongw.errors import Reason, Refused
@@ -52,6 +53,13 @@ def unwrap(address: Address) -> Address:
         if number >> 32 in (_MAPPED, _NAT64):
             return ipaddress.IPv4Address(number & 0xFFFFFFFF)
     return address
+
+
+def suffixes(name: str) -> Iterator[str]:
+    """`a.b.c`, `b.c`, `c`: the name itself, then what follows each of its dots."""
+    while name:
+        yield name
+        name = name.partition(".")[2]
 
 
 def parse_host(text: str) -> str | Address:

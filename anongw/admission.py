@@ -46,12 +46,16 @@ class Admission:
     """Counts the connections of each client."""
 
     def __init__(self, clients: tuple[Cidr, ...], most: int, per_client: int) -> None:
+        self.retune(clients, most, per_client)
+        self._counts: Counter[Address | IPv6Network | None] = Counter()
+        self.total = 0
+
+    def retune(self, clients: tuple[Cidr, ...], most: int, per_client: int) -> None:
+        """Go by other numbers from now on. Whoever is in stays in."""
         self._clients = clients
         self._most = most
         # Three quarters by default: no client alone can lock out the others.
         self._per_client = per_client or max(1, most * 3 // 4)
-        self._counts: Counter[Address | IPv6Network | None] = Counter()
-        self.total = 0
 
     def enter(self, client: Address | None) -> None:
         """Count one more connection of `client`, None being those of Unix sockets.

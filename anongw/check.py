@@ -1,18 +1,21 @@
 """What a config would do, in plain words, and what is wrong with it that only other rooms can see.
 
-Everything here is told before the gateway runs: by `anongw check`, and in three lines by `anongw serve`.
+Everything here is told before the gateway runs: by `anongw check`, and in a few lines by `anongw serve`.
 """
 
 import os
 import resource
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 
 from anongw.address import Endpoint, parse_host
 from anongw.admission import capacity
 from anongw.config import (
+    DIRECT,
     Config,
     ConfigError,
+    Egress,
     Found,
     Limits,
     duration_text,
@@ -21,6 +24,18 @@ from anongw.config import (
     size_text,
     undotted,
 )
+from anongw.config.consequences import consequences
+from anongw.config.words import (
+    egress_words,
+    first_hops,
+    goes_direct,
+    hops_words,
+    route_words,
+    seen_words,
+    used_chains,
+    ways_words,
+)
+from anongw.net import egress
 from anongw.policy import Policy, is_public
 from anongw.resolve.server import Scheme, Server, System, parse_server, parse_servers
 from anongw.web.rules import compile_rules
@@ -41,6 +56,7 @@ def faults(config: Config) -> Iterator[Found]:
         capacity(config.limits, _open_files())
     except ValueError as error:
         yield ("limits", "connections"), str(error)
+    yield from _far_server_faults(config)
     ca_file = config.resolve.ca_file
     if ca_file and not (Path(ca_file).is_file() and os.access(ca_file, os.R_OK)):
         yield ("resolve", "ca_file"), f"{ca_file!r} is no file that can be read"
@@ -70,14 +86,39 @@ def _server_faults(config: Config) -> Iterator[Found]:
             yield ("resolve", "servers"), str(error)
 
 
+def _far_server_faults(config: Config) -> Iterator[Found]:
+    """Chains that ask resolvers through themselves, of which none can be reached from the far end."""
+    try:
+        servers = [parse_server(text) for text in config.resolve.servers]
+    except ValueError:
+        return  # is told already
+    if any(isinstance(one, Server) and not _is_near(one) for one in servers):
+        return
+    for name, chain in config.chains.items():
+        if chain.names == "here":
+            message = (
+                "resolve.servers has none that means anything at the far end: name a public one, such as "
+                '"https://9.9.9.9/dns-query#dns.quad9.net", or use names = "exit"'
+            )
+            yield ("chains", name, "names"), message
+
+
+def _is_near(server: Server) -> bool:
+    """Whether a server is one of this machine's network: a private address that only UDP was meant for."""
+    return server.scheme is Scheme.UDP and not is_public(server.address)
+
+
 def explain(config: Config) -> list[str]:
     """What a gateway with this config does on this machine, a line for each room."""
-    resolve, policy, scrub = config.resolve, config.policy, config.scrub
+    policy, scrub = config.policy, config.scrub
     rules = f", {len(scrub.rules)} rules of your own" if scrub.rules else ""
     return [
         f"listens   {', '.join(config.listen.addresses)}: SOCKS5, SOCKS4, SOCKS4a and HTTP",
         f"serves    {_clients(config)}",
-        f"names     asked of {', '.join(_server(text) for text in resolve.servers)}{_own_names(config)}",
+        *_headed("routes", list(route_words(config))),
+        *_chains(config),
+        *([f"egress    {egress_words(config.egress)}"] if config.egress != Egress() else []),
+        f"names     {_names(config)}",
         f"goes to   {_listed(policy.allow) or 'every public address'}"
         + (f", never to {_listed(policy.deny)}" if policy.deny else "")
         + (f", and to private {_listed(policy.allow_private)}" if policy.allow_private else ""),
@@ -85,6 +126,40 @@ def explain(config: Config) -> list[str]:
         f"limits    {_limits(config.limits)}",
         f"logs      level {config.log.level}, {'WITH' if config.log.names else 'without'} names",
     ]
+
+
+def _headed(head: str, lines: list[str]) -> Iterator[str]:
+    """Lines of which the first bears a head."""
+    for number, line in enumerate(lines):
+        yield f"{head if not number else '':10}{line}"
+
+
+def _chains(config: Config) -> Iterator[str]:
+    for name, chain in config.chains.items():
+        yield from _headed("chain", [f"{name}: {hops_words(chain)}", ways_words(chain)])
+
+
+def _names(config: Config) -> str:
+    """Who is asked for names."""
+    asked = ", ".join(_server(text) for text in config.resolve.servers)
+    own = _own_names(config)
+    chains = used_chains(config)
+    parts = []
+    if _goes_direct(config):
+        parts.append(f"asked of {asked}{own}, by the gateway itself" if chains else f"asked of {asked}{own}")
+    if through := [name for name, chain in chains.items() if chain.names == "here" and first_hops(chain)]:
+        parts.append(f"asked of {asked} through {', '.join(through)}")
+    if exits := [name for name, chain in chains.items() if chain.names == "exit" and first_hops(chain)]:
+        parts.append(f"told to the exit of {', '.join(exits)}")
+    if any(isinstance(one.url.endpoint.host, str) for chain in chains.values() for one in first_hops(chain)):
+        parts.append(f"names of first hops are asked of {asked} from here")
+    return "; ".join(parts) or "nobody is asked"
+
+
+def _goes_direct(config: Config) -> bool:
+    return any(route.to == DIRECT for route in config.route) or any(
+        goes_direct(chain) for chain in used_chains(config).values()
+    )
 
 
 def _limits(limits: Limits) -> str:
@@ -95,12 +170,19 @@ def _limits(limits: Limits) -> str:
 
 def hidden(config: Config) -> list[str]:
     """What is hidden by this gateway, and what is not, for whoever starts it."""
-    asked = ", ".join(_server(text) for text in config.resolve.servers)
-    return [
-        f"Hidden: what plain HTTP asked of an HTTP proxy tells about you (profile {config.scrub.profile}).",
-        "Not hidden: with no chain every destination sees this machine's address; SOCKS and TLS pass as is.",
-        f"Names are asked of {asked}, by the gateway itself.",
-    ]
+    scrubbed = (
+        f"Hidden: what plain HTTP asked of an HTTP proxy tells about you (profile {config.scrub.profile})."
+    )
+    chains = used_chains(config)
+    if not chains and _goes_direct(config):
+        asked = ", ".join(_server(text) for text in config.resolve.servers)
+        shown = "with no chain every destination sees this machine's address; SOCKS and TLS pass as is"
+        return [scrubbed, f"Not hidden: {shown}.", f"Names are asked of {asked}, by the gateway itself."]
+    lines = [scrubbed, "Not hidden: what is inside SOCKS and TLS, which pass as is."]
+    lines += [seen_words(name, chain) for name, chain in chains.items()]
+    if any(route.to == DIRECT for route in config.route):
+        lines.append("Not hidden: what a route sends DIRECTLY sees this machine's address (`anongw check`).")
+    return [*lines, f"Names: {_names(config)}."]
 
 
 def warnings(config: Config) -> list[str]:
@@ -109,7 +191,8 @@ def warnings(config: Config) -> list[str]:
 
 
 def _warnings(config: Config) -> Iterator[str]:
-    yield "with no chain every destination sees this machine's address"
+    yield from consequences(config)
+    yield from _egress_missing(config)
     servers = [parse_server(text) for text in (*config.resolve.servers, *config.resolve.zones.values())]
     if any(isinstance(one, System) for one in servers):
         yield "resolve: this machine's name servers see every name that is asked for"
@@ -131,6 +214,16 @@ def _warnings(config: Config) -> Iterator[str]:
         yield "scrub.profile: open passes what tells one browser from another"
     for name in _unreachable(config):
         yield f"resolve.hosts: {name} leads to a private address, which policy.allow_private does not allow"
+
+
+def _egress_missing(config: Config) -> Iterator[str]:
+    """No fault: an interface may come up later, and until then everything that needs it is refused."""
+    ways = {"egress": config.egress}
+    ways |= {f"chains.{name}.egress": chain.egress for name, chain in used_chains(config).items()}
+    for where, way in ways.items():
+        source = [ip_address(text) for text in way.source]
+        if way != Egress() and (missing := egress.check(way.interface, source, way.mark)):
+            yield f"{where}: {missing}; until then what leaves by it is refused"
 
 
 def _unreachable(config: Config) -> Iterator[str]:

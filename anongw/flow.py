@@ -23,8 +23,10 @@ class Flow:
     number: int = field(default_factory=lambda: next(_numbers))
     protocol: str = ""  # socks5, socks4, connect, http
     user: str | None = None  # proven where [users] exist, else a mere label
+    token: str = ""  # what else the client wants to be told apart by, as a digest; see `Session.login`
     identity: str = ""  # in whose name it goes; see route.py
     target: Endpoint | None = None
+    route: str = ""  # a chain's name, "direct" or "refuse"; "" until it is chosen
     over: bool = False
     reason: Reason | None = None  # None: it ended as both sides wished
     sent: int = 0  # client to upstream

@@ -3,12 +3,15 @@
     accept -> detect -> handshake -> policy -> route -> (resolve) -> dial -> answer -> relay | web
 
 `Gateway._carry` is that line as code. What it calls lies in `inbound/` (the handshake and its answers),
-behind which `outbound/direct.py` asks policy and resolver before it connects.
+behind which the flow's route leads to `outbound/`: a chain, or directly. `generation.py` builds these rooms
+from a config, again at every reload.
 """
 
+import secrets
 import signal
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 from ipaddress import ip_address
 
@@ -18,9 +21,11 @@ import anyio.abc
 from anongw import log
 from anongw.address import Address, Endpoint
 from anongw.admission import Admission, capacity
-from anongw.config import Config
+from anongw.config import Config, ConfigError
+from anongw.control import Control, Declined, Reloaded, Status
 from anongw.errors import Reason, Refused
 from anongw.flow import Flow
+from anongw.generation import Generation, Lasting
 from anongw.inbound.http import Http
 from anongw.inbound.session import Rooms, Session
 from anongw.inbound.socks import serve_socks4, serve_socks5
@@ -30,15 +35,8 @@ from anongw.net.fiber import Delegate, Fiber
 from anongw.net.listen import Listener, bind
 from anongw.net.pipes import Pipes
 from anongw.net.stream import Stream
-from anongw.outbound.direct import Direct
-from anongw.policy import Policy
-from anongw.resolve.resolver import Resolver
-from anongw.users import Users
-from anongw.web.clean import Clean
-from anongw.web.deliver import Delivery
-from anongw.web.forward import Forward
-from anongw.web.pool import Pool
-from anongw.web.rules import compile_rules
+from anongw.reporting import changes, status
+from anongw.wire.control import Fields
 from anongw.wire.detect import Protocol, detect
 
 # At a stop, a tunnel in which nothing has moved for so many seconds is taken to be between two uses.
@@ -47,6 +45,8 @@ QUIET = 2.0
 _LOOK = 0.25
 # Seconds between two complaints about resolvers: each page of a browser would bring twenty.
 _COMPLAIN_EVERY = 60.0
+# Seconds for which dials that began before a reload may still ask the resolver that they began with.
+_RETIRE_AFTER = 60.0
 # Seconds that flows have to say their last words once the time for stopping is over.
 _LAST_WORDS = 2.0
 
@@ -61,6 +61,7 @@ async def serve(
     ready: Callable[[tuple[str, ...]], None],
     stop: anyio.Event | None = None,
     signals: bool = True,
+    reload: Callable[[], Config] | None = None,
 ) -> None:
     """Run a gateway until SIGTERM or SIGINT (if `signals`) or until `stop` is set; then end it gracefully.
 
@@ -69,22 +70,24 @@ async def serve(
         ready: told the listeners' addresses, with their real ports, once all of them accept.
         stop: ends the gateway when set.
         signals: whether to listen to signals; a second one ends without waiting for transfers.
+        reload: reads the config again, at SIGHUP; it may raise ConfigError. Without one SIGHUP ends it too.
 
     Raises:
         StartError: a listener or a limit cannot be had.
 
     """
     stop = stop or anyio.Event()
-    gateway = Gateway(config)
+    gateway = Gateway(config, reload)
     try:
         listeners = gateway.listen()
         async with anyio.create_task_group() as tasks:
             await tasks.start(gateway.engine.run)
-            await tasks.start(gateway.resolver.run)
+            await gateway.live(tasks)
             if signals:
-                await tasks.start(_watch_signals, stop, tasks.cancel_scope)
+                await tasks.start(
+                    _watch_signals, stop, tasks.cancel_scope, gateway.reload if reload else None
+                )
             ready(listeners)
-            tasks.start_soon(gateway.warm_up)
             await stop.wait()
             await gateway.drain()
             tasks.cancel_scope.cancel()
@@ -94,43 +97,46 @@ async def serve(
 
 
 class Gateway:
-    """The rooms of one config."""
+    """The listeners, and the rooms of the config that counts now."""
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
+    def __init__(self, config: Config, read: Callable[[], Config] | None = None) -> None:
+        self._read = read
         limits = config.limits
-        try:
-            most = capacity(limits, raise_limit())
-        except ValueError as error:
-            raise StartError(str(error)) from None
+        most = _capacity(config)
         self.engine = Engine(half_closed=limits.half_closed, on_bug=_bug)
         self._own: list[Endpoint] = []
-        policy = Policy(config.policy, self._own, zones=config.resolve.zones, hosts=config.resolve.hosts)
-        self.resolver = Resolver(config.resolve, allow_private=policy.may_use)
         self._admission = Admission(config.listen.clients, most, limits.per_client)
         self._listeners: list[Listener] = []
         self._complain_after = 0.0
         self.counters = log.Counters()
-        dialer = Direct(policy, self.resolver)
-        self._pool = Pool(self.engine, limits)
-        forward = Forward(dialer, self._pool, limits)
-        self._handler = Clean(compile_rules(config.scrub), forward, self.counters)
-        self._delivery = Delivery(self._pool, limits)
-        self._rooms = Rooms(
-            limits=limits,
-            users=Users(config.users, limits.password_queue) if config.users else None,
-            dialer=dialer,
+        self._lasting = Lasting(
+            engine=self.engine,
             pipes=Pipes(limits.pipe_bytes),
-            by_destination=config.identity.by_destination,
+            own=self._own,
+            counters=self.counters,
+            key=secrets.token_bytes(32),
             finished=self._finished,
             left=self._admission.leave,
         )
+        self._control = Control(self.engine, {"status": self._tell_status, "reload": self._tell_reload})
+        self._started = time.monotonic()
+        self._tasks: anyio.abc.TaskGroup | None = None
+        self._reloading = anyio.Lock()
+        self._generation = Generation(config, self._lasting)
+
+    @property
+    def config(self) -> Config:
+        return self._generation.settings
+
+    def rooms(self) -> Rooms:
+        """What a flow that begins now begins with."""
+        return self._generation.rooms
 
     def listen(self) -> tuple[str, ...]:
         """Open every listener, or none; their addresses."""
-        for spelling in self._config.listen.addresses:
+        for spelling in self.config.listen.addresses:
             try:
-                sock = bind(spelling, self._config.listen.backlog)
+                sock = bind(spelling, self.config.listen.backlog)
             except OSError as error:
                 raise StartError(f"cannot listen on {spelling}: {error.strerror}") from None
             listener = Listener(self.engine, sock, self._accepted)
@@ -138,14 +144,23 @@ class Gateway:
             if not listener.name.startswith("unix:"):
                 host, _, port = listener.name.rpartition(":")
                 self._own.append(Endpoint(ip_address(host.strip("[]")), int(port)))
-        return tuple(listener.name for listener in self._listeners)
+        names = tuple(listener.name for listener in self._listeners)
+        wanted = self.config.control.socket
+        try:
+            self._control.listen(wanted, names)
+        except OSError as error:
+            if wanted != "auto":
+                raise StartError(f"control.socket: {error.strerror}") from None
+            # Nobody asked for one, and whoever is in its way must not keep a gateway from starting.
+            log.logger.warning("no control socket, so no `anongw status`: {}", error.strerror)
+        return names
 
     async def drain(self) -> None:
         """Accept no more, and let what moves come to its end, for `limits.shutdown` seconds at most."""
         self._close_listeners()
         self.engine.stopping = True
         stopping = Refused(Reason.STOPPING)
-        with anyio.move_on_after(self._config.limits.shutdown):
+        with anyio.move_on_after(self.config.limits.shutdown):
             while self.engine.fibers:
                 self.engine.end_flows(stopping, quiet_for=QUIET)
                 with anyio.move_on_after(_LOOK):
@@ -154,20 +169,56 @@ class Gateway:
         with anyio.move_on_after(_LAST_WORDS):
             await self.engine.drained()
 
-    async def warm_up(self) -> None:
-        """Load what the first look-up needs, while nobody waits for it."""
-        try:
-            sentences = await anyio.to_thread.run_sync(self.resolver.preload)
-        except Refused:
-            sentences = ("resolve.ca_file cannot be read: no resolver can be asked over TLS",)
-        for sentence in sentences:
-            log.logger.warning("{}", sentence)
+    async def live(self, tasks: anyio.abc.TaskGroup) -> None:
+        """Start the tasks of the rooms in this group."""
+        self._tasks = tasks
+        await tasks.start(self._generation.run)
+        tasks.start_soon(_warm_up, self._generation)
+
+    def status(self) -> Status:
+        """How it fares."""
+        return status(
+            self._generation,
+            self.counters,
+            listeners=[listener.name for listener in self._listeners],
+            live=self._admission.total,
+            started=self._started,
+        )
+
+    async def reload(self) -> Reloaded:
+        """Read the config again and have flows that begin from now on go by it; what changed.
+
+        Listeners stay as they are.
+
+        Raises:
+            ConfigError: with every fault; nothing has changed.
+            StartError: it cannot be had on this machine; nothing has changed.
+        """
+        if self._read is None or self._tasks is None:
+            raise StartError("this gateway was started without a file that could be read again")
+        async with self._reloading:
+            config = await anyio.to_thread.run_sync(self._read)
+            old = self._generation
+            if config == old.settings:
+                return Reloaded(generation=old.number)
+            most = _capacity(config)
+            new = Generation(config, self._lasting, old)
+            await self._tasks.start(new.run)
+            # From here on nothing waits, so that no flow sees half of it.
+            self._generation = new
+            self._admission.retune(config.listen.clients, most, config.limits.per_client)
+            self.engine.half_closed = config.limits.half_closed
+            log.setup(config.log)
+            old.retire()
+            self._tasks.start_soon(_warm_up, new)
+            self._tasks.start_soon(_close_later, old)
+            return changes(old.settings, config, new.number)
 
     def close(self) -> None:
         self._close_listeners()
-        self._pool.close()
+        self._generation.retire()
         self.engine.shut()
-        self._rooms.pipes.close()
+        self._lasting.pipes.close()
 
     def _accepted(self, listener: Listener, sock: socket.socket, client: Address | None) -> None:
         try:
@@ -177,7 +228,7 @@ class Gateway:
             sock.close()
             return
         flow = Flow(listener=listener.name, client=client, shared=not listener.local_only)
-        session = Session(flow, self._rooms, local=listener.local_only)
+        session = Session(flow, self.rooms, local=listener.local_only)
         self.engine.spawn(sock, partial(self._carry, session), session.ended)
 
     async def _carry(self, session: Session, fiber: Fiber, client: Stream) -> Delegate | None:
@@ -185,7 +236,7 @@ class Gateway:
         session.fiber, session.client = fiber, client
         # Until the client has said what it wants, nothing is lost if it is told to go.
         fiber.resting = True
-        limits = self._config.limits
+        limits = session.rooms.limits
         fiber.within(limits.handshake, Reason.HANDSHAKE_TIMEOUT)
         if limits.whole:
             fiber.live_for(limits.whole)
@@ -195,7 +246,7 @@ class Gateway:
             case Protocol.SOCKS4:
                 return await serve_socks4(session)
             case _:
-                return await Http(session, self._handler, self._delivery).serve()
+                return await Http(session).serve()
 
     def _finished(self, flow: Flow) -> None:
         self.counters.finished(flow)
@@ -203,11 +254,51 @@ class Gateway:
             # The most likely thing to be wrong on a new machine; no name is needed to say it.
             self._complain_after = self.engine.now + _COMPLAIN_EVERY
             log.logger.warning("no resolver gave an answer to trust; look at the network and resolve.servers")
-        log.finished(flow, names=self._config.log.names)
+        log.finished(flow, names=self.config.log.names)
+
+    def _tell_status(self, _asked: Fields) -> Fields:
+        return {"status": self.status()}
+
+    async def _tell_reload(self, _asked: Fields) -> Fields:
+        # Half a reload is none: whoever asked may leave, and it goes on.
+        with anyio.CancelScope(shield=True):
+            found = await self._reload_or_decline()
+        return {"reloaded": found}
+
+    async def _reload_or_decline(self) -> Reloaded:
+        try:
+            return await self.reload()
+        except ConfigError as error:
+            raise Declined("nothing was changed", str(error).splitlines()) from None
+        except StartError as error:
+            raise Declined(f"nothing was changed: {error}") from None
 
     def _close_listeners(self) -> None:
+        self._control.close()
         while self._listeners:
             self._listeners.pop().close()
+
+
+def _capacity(config: Config) -> int:
+    try:
+        return capacity(config.limits, raise_limit())
+    except ValueError as error:
+        raise StartError(str(error)) from None
+
+
+async def _warm_up(generation: Generation) -> None:
+    """Load what the first look-up and the first dial need, while nobody waits for it."""
+    try:
+        sentences = await anyio.to_thread.run_sync(generation.preload)
+    except Refused as refused:
+        sentences = (f"a file of certificates cannot be read: {refused.detail}",)
+    for sentence in sentences:
+        log.logger.warning("{}", sentence)
+
+
+async def _close_later(generation: Generation) -> None:
+    await anyio.sleep(_RETIRE_AFTER)
+    generation.close()
 
 
 def _bug(error: BaseException) -> None:
@@ -221,11 +312,29 @@ def _bug(error: BaseException) -> None:
 
 
 async def _watch_signals(
-    stop: anyio.Event, scope: anyio.CancelScope, *, task_status: anyio.abc.TaskStatus[None]
+    stop: anyio.Event,
+    scope: anyio.CancelScope,
+    reload: Callable[[], Awaitable[Reloaded]] | None,
+    *,
+    task_status: anyio.abc.TaskStatus[None],
 ) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
         task_status.started()
-        async for _ in received:
+        async for number in received:
+            if number == signal.SIGHUP and reload is not None:
+                await _reload_and_tell(reload)
+                continue
             if stop.is_set():
                 scope.cancel()
             stop.set()
+
+
+async def _reload_and_tell(reload: Callable[[], Awaitable[Reloaded]]) -> None:
+    try:
+        found = await reload()
+        log.logger.info("reloaded, changed: {}", ", ".join(found.changed) or "nothing")
+        if found.restart:
+            log.logger.warning("these change at the next start only: {}", ", ".join(found.restart))
+    except (ConfigError, StartError) as error:
+        for line in str(error).splitlines():
+            log.logger.error("not reloaded, all goes on as before: {}", line)

@@ -85,20 +85,38 @@ def escape(text: str) -> str:
 
 
 @dataclass(slots=True)
+class RouteCount:
+    """What went one way. Sizes are in bytes."""
+
+    flows: int = 0
+    sent: int = 0
+    received: int = 0
+
+
+@dataclass(slots=True)
 class Counters:
     """How the gateway fares, since its start: sums over all flows, so that they name nobody."""
 
     flows: int = 0
     sent: int = 0  # bytes, client to upstream
     received: int = 0  # bytes, upstream to client
+    scrubbed: int = 0  # of these bytes, those that passed as plain HTTP
     headers_dropped: int = 0  # request header lines that no list knew
     bugs: int = 0  # flows that ended because of an error of ours
     refused: Counter[Reason] = field(default_factory=Counter)
+    routes: dict[str, RouteCount] = field(default_factory=dict)  # by a chain's name, "direct" or "refuse"
 
     def finished(self, flow: Flow) -> None:
         self.flows += 1
         self.sent += flow.sent
         self.received += flow.received
+        if flow.protocol == "http":
+            self.scrubbed += flow.sent + flow.received
+        if flow.route:
+            route = self.routes.setdefault(flow.route, RouteCount())
+            route.flows += 1
+            route.sent += flow.sent
+            route.received += flow.received
         if flow.reason is not None:
             self.refused[flow.reason] += 1
             self.bugs += flow.reason is Reason.INTERNAL

@@ -10,12 +10,12 @@ IANA's IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890), of which the
 
 import ipaddress
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 
 from anongw import config
-from anongw.address import Address, Endpoint, unwrap
-from anongw.config import Network, Rule
+from anongw.address import Address, Endpoint, suffixes, unwrap
 from anongw.errors import Reason, Refused
+from anongw.targets import Targets
 
 _PRIVATE_V4 = (
     "0.0.0.0/8",  # this network (RFC 791); Linux takes it for loopback
@@ -57,6 +57,9 @@ _PRIVATE_NAMES = frozenset(
         *("intranet", "private", "corp", "home", "lan"),  # RFC 6762, appendix G
     }
 )
+# Top-level names of networks beside the Internet, known to the exits of some chains and to nobody else: RFC
+# 7686, RFC 9476, and I2P's, which no RFC reserves.
+OVERLAYS = frozenset({"onion", "alt", "i2p"})
 # ISATAP (RFC 5214 §6.1): an interface identifier 0000:5efe or 0200:5efe, then an IPv4 address.
 _ISATAP = (0x00005EFE, 0x02005EFE)
 
@@ -99,8 +102,8 @@ class Policy:
     ) -> None:
         self._own = own
         self._exempt = tuple(one.network for one in settings.allow_private)
-        self._deny = _Rules(settings.deny) if settings.deny else None
-        self._allow = _Rules(settings.allow) if settings.allow else None
+        self._deny = Targets(settings.deny) if settings.deny else None
+        self._allow = Targets(settings.allow) if settings.allow else None
         self._zones = frozenset(zones)
         self._hosts = frozenset(hosts)
 
@@ -113,17 +116,39 @@ class Policy:
         Raises:
             Refused: PRIVATE_NAME or FORBIDDEN for a name; for an address as `judge_address` does.
         """
+        name = target.host
+        if isinstance(name, str) and self._is_private_name(name):
+            raise Refused(Reason.PRIVATE_NAME, name)
+        self._judge_name_or_address(target, resolved_here=resolved_here)
+
+    def _judge_name_or_address(self, target: Endpoint, *, resolved_here: bool) -> None:
         name, port = target.host, target.port
         if not isinstance(name, str):
             self.judge_address(name, port, None)
             return
-        if self._is_private_name(name):
-            raise Refused(Reason.PRIVATE_NAME, name)
         if self._deny and self._deny.match(name, (), port):
             raise Refused(Reason.FORBIDDEN, name)
         undecided = resolved_here and self._allow and self._allow.has_networks
         if self._allow and not undecided and not self._allow.match(name, (), port):
             raise Refused(Reason.FORBIDDEN, name)
+
+    def judge_afar(
+        self, target: Endpoint, *, overlays: Collection[str] = (), resolved_here: bool = False
+    ) -> None:
+        """Judge what goes out through a chain, where this machine's own zones and hosts mean nothing.
+
+        `overlays` are the top-level names of networks (onion, i2p) that the chain's exit knows; to anybody
+        else they would show what the client wants there.
+
+        Raises:
+            Refused: as `judge`; PRIVATE_NAME too for a name of an overlay that the chain is not marked for.
+        """
+        name = target.host
+        if isinstance(name, str):
+            top = name.rpartition(".")[2]
+            if self._is_local_name(name) or (top in OVERLAYS and top not in overlays):
+                raise Refused(Reason.PRIVATE_NAME, name)
+        self._judge_name_or_address(target, resolved_here=resolved_here)
 
     def judge_address(self, address: Address, port: int, name: str | None) -> None:
         """Judge an address about to be dialled; `name` is the one that it was found under, if any.
@@ -167,54 +192,14 @@ class Policy:
         return address in hosts or (address.is_unspecified and any(_is_loopback(host) for host in hosts))
 
     def _is_private_name(self, name: str) -> bool:
-        if name in self._hosts or not self._zones.isdisjoint(_suffixes(name)):
+        if name in self._hosts or not self._zones.isdisjoint(suffixes(name)):
             return False
+        return self._is_local_name(name)
+
+    @staticmethod
+    def _is_local_name(name: str) -> bool:
         # A name of one label means whatever is in the house: the root has no addresses (RFC 7085).
-        return "." not in name or not _PRIVATE_NAMES.isdisjoint(_suffixes(name))
-
-
-class _Rules:
-    """Rules by what they look at, so that a long list of names costs no more than a short one."""
-
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        self._names: dict[str, list[Rule]] = {}
-        self._networks: list[tuple[Network, range]] = []
-        self._all: list[range] = []
-        for rule in rules:
-            if rule.network is not None:
-                self._networks.append((rule.network, rule.ports))
-            elif rule.name:
-                self._names.setdefault(rule.name, []).append(rule)
-            else:
-                self._all.append(rule.ports)
-
-    @property
-    def has_networks(self) -> bool:
-        return bool(self._networks)
-
-    def match(self, name: str | None, addresses: Collection[Address], port: int) -> bool:
-        """Whether any rule is about this name or one of these addresses, at this port."""
-        if any(port in ports for ports in self._all):
-            return True
-        if name and self._names and self._match_name(name, port):
-            return True
-        return any(
-            port in ports and address in network for network, ports in self._networks for address in addresses
-        )
-
-    def _match_name(self, name: str, port: int) -> bool:
-        return any(
-            port in rule.ports and (suffix == name or not rule.exact)
-            for suffix in _suffixes(name)
-            for rule in self._names.get(suffix, ())
-        )
-
-
-def _suffixes(name: str) -> Iterator[str]:
-    """`a.b.c`, `b.c`, `c`."""
-    while name:
-        yield name
-        name = name.partition(".")[2]
+        return "." not in name or not _PRIVATE_NAMES.isdisjoint(suffixes(name))
 
 
 def _is_loopback(host: str | Address) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anongw.address import Endpoint, parse_host, parse_port, unwrap
+from anongw.address import Endpoint, parse_host, parse_port, suffixes, unwrap
 from anongw.errors import Reason, Refused
 
 LOOPBACK = ipaddress.ip_address("127.0.0.1")
@@ -160,3 +160,7 @@ def test_what_is_no_port(text: str) -> None:
 )
 def test_an_endpoint_in_writing(host: str, text: str) -> None:
     assert str(Endpoint(parse_host(host), 1)) == text
+
+
+def test_suffixes() -> None:
+    assert list(suffixes("a.b.c")) == ["a.b.c", "b.c", "c"]

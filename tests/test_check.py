@@ -8,6 +8,8 @@ from anongw import check
 from anongw.config import Config, ConfigError, load
 
 HASH = f"$scrypt$ln=14,r=8,p=1${'A' * 22}${'B' * 43}"
+HOP = 'chains.one.hop=[{url="socks5://192.0.2.1"}]'
+SPLIT = 'route=[{target=["onion"], to="one"}, {to="direct"}]'
 
 
 def config(*sets: str) -> Config:
@@ -38,6 +40,26 @@ def test_faults_that_other_rooms_find(setting: str, path: str, message: str) -> 
     assert message in caught.value.message
 
 
+@pytest.mark.parametrize(
+    "servers",
+    ['["system"]', '["udp://192.168.1.1"]', '["udp://127.0.0.1", "udp://[fd00::1]"]'],
+)
+def test_resolvers_of_this_network_mean_nothing_at_the_far_end(servers: str) -> None:
+    config(f"resolve.servers={servers}", HOP)
+    with pytest.raises(ConfigError) as caught:
+        config(f"resolve.servers={servers}", HOP, "chains.one.names=here")
+    assert caught.value.path == "chains.one.names"
+    assert "resolve.servers has none that means anything at the far end" in caught.value.message
+    assert 'names = "exit"' in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "servers", ['["udp://9.9.9.9"]', '["tcp://192.168.1.1"]', '["udp://192.168.1.1", "tls://9.9.9.9"]']
+)
+def test_one_that_means_something_there_is_enough(servers: str) -> None:
+    config(f"resolve.servers={servers}", HOP, "chains.one.names=here")
+
+
 def test_they_have_their_line(tmp_path: Path) -> None:
     path = tmp_path / "anongw.toml"
     path.write_text('[[scrub.rules]]\nhost = "a.test"\n[[scrub.rules]]\ndrop = ["a b"]\n')
@@ -51,6 +73,7 @@ def test_the_defaults() -> None:
     assert [line.split()[0] for line in lines] == [
         "listens",
         "serves",
+        "routes",
         "names",
         "goes",
         "scrubs",
@@ -62,6 +85,7 @@ def test_the_defaults() -> None:
         "127.0.0.1:1080",
         "this machine's programs",
         "dns.quad9.net by HTTPS, cloudflare-dns.com by HTTPS",
+        "routes    everything: directly, from this machine's address",
         "every public address",
         "profile balanced",
         "idle tunnels 2h",
@@ -90,6 +114,19 @@ def test_the_defaults() -> None:
         (("limits.connections=8",), "8 connections, 6 for one client"),
         (("limits.per_client=5",), " 5 for one client"),
         (("log.names=true", "log.level=debug"), "level debug, WITH names"),
+        (("egress.interface=lo",), "egress    leaves by lo or not at all"),
+        ((HOP,), "routes    everything: through one"),
+        (
+            (HOP,),
+            "chain     one: 1 socks5 192.0.2.1:1080\n          names are told to the exit; both families",
+        ),
+        ((HOP,), "names     told to the exit of one"),
+        ((HOP, "chains.one.names=here"), "by HTTPS through one"),
+        ((HOP, SPLIT), "routes    onion: through one\n          everything else: directly"),
+        ((HOP, SPLIT), "cloudflare-dns.com by HTTPS, by the gateway itself; told to the exit of one"),
+        ((HOP, 'route=[{to="refuse"}]'), "names     nobody is asked"),
+        (('chains.one.hop=[{url="direct"}]',), "names     asked of dns.quad9.net by HTTPS"),
+        (('chains.one.hop=[{url="https://h.example:1"}]',), "names of first hops are asked of dns.quad9.net"),
     ],
 )
 def test_each_setting_is_told(sets: tuple[str, ...], part: str) -> None:
@@ -112,6 +149,12 @@ def test_each_setting_is_told(sets: tuple[str, ...], part: str) -> None:
         (("log.names=true",), "browsing history"),
         (("scrub.profile=open",), "one browser from another"),
         (('resolve.hosts."a.test"=["192.168.1.1"]',), "a.test leads to a private address"),
+        (('chains.one.hop=[{urls=["https://192.0.2.1:1", "direct"]}]',), "MAY GO DIRECTLY"),
+        (
+            ("egress.interface=nowhere0",),
+            "egress: there is no interface nowhere0; until then what leaves by it",
+        ),
+        ((HOP, "chains.one.egress.source=['192.0.2.99']"), "chains.one.egress: 192.0.2.99 is no address of"),
     ],
 )
 def test_consequences_are_told(sets: tuple[str, ...], part: str) -> None:
@@ -128,6 +171,8 @@ def test_consequences_are_told(sets: tuple[str, ...], part: str) -> None:
         ),
         ((f"users.bob={HASH}",), "in the clear"),
         (("limits.idle=2h",), "limits.idle"),
+        ((HOP,), "with no chain"),
+        (("egress.interface=lo", "egress.source=['127.0.0.1']"), "egress"),
     ],
 )
 def test_and_not_where_there_are_none(sets: tuple[str, ...], part: str) -> None:
@@ -140,6 +185,36 @@ def test_what_is_hidden_and_what_is_not_in_three_lines() -> None:
     assert "sees this machine's address" in shown
     assert "SOCKS and TLS pass as is" in shown
     assert "9.9.9.9 by TLS" in names
+
+
+@pytest.mark.parametrize(
+    ("sets", "parts"),
+    [
+        (
+            (HOP,),
+            [
+                "Not hidden: what is inside SOCKS and TLS",
+                "one: socks5://192.0.2.1:1080 sees this machine's address and where you go",
+                "Names: told to the exit of one.",
+            ],
+        ),
+        (
+            (HOP, SPLIT),
+            [
+                "one: socks5://192.0.2.1:1080 sees",
+                "Not hidden: what a route sends DIRECTLY",
+                "by the gateway itself; told to the exit of one.",
+            ],
+        ),
+        (('route=[{to="refuse"}]',), ["Not hidden: what is inside", "Names: nobody is asked."]),
+    ],
+)
+def test_what_chains_hide(sets: tuple[str, ...], parts: list[str]) -> None:
+    lines = check.hidden(config(*sets))
+    assert "profile balanced" in lines[0]
+    for part in parts:
+        assert any(part in line for line in lines[1:]), part
+    assert not any("with no chain" in line for line in lines)
 
 
 def test_no_line_shows_a_hash() -> None:

@@ -7,22 +7,22 @@ start at once.
 
 import json
 import sys
-import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 import msgspec
 
 from anongw import __version__
+from anongw.cli.chain import chain
+from anongw.cli.ending import Failure, Wrong, bug, first_of
 from anongw.cli.hints import hints, reachable
-from anongw.config import Config, ConfigError, load
+from anongw.cli.status import reload, status
+from anongw.config import Config, ConfigError, exposed, load
 
-FAILED: Final = 1
-WRONG: Final = 2
 _PRIVATE: Final = ["127.0.0.1:0"]
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -32,10 +32,13 @@ _HELP = """Reach the network without showing who you are: SOCKS5, SOCKS4a and HT
 
 \b
   anongw serve                                   the gateway, on 127.0.0.1:1080
+  anongw serve --chain FILE                      everything through a chain of proxies
   anongw run -- curl https://example.org/        one program, with a gateway of its own
   anongw check --config FILE                     what a config does, or what is wrong with it
   anongw check --example                         every setting, its meaning and default
   anongw passwd alice                            a line for [users]
+  anongw status                                  how the running gateway fares
+  anongw reload                                  have it read its config again
 
 \b
 Then tell programs of it:
@@ -53,11 +56,22 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
+main.add_command(chain)
+main.add_command(status)
+main.add_command(reload)
+
+
 def _settings(command: C) -> C:
     """The options of every command that reads a config."""
     for option in reversed(
         (
             click.option("--config", "path", type=click.Path(path_type=Path), help="A TOML file."),
+            click.option(
+                "--chain",
+                "chain_file",
+                type=click.Path(path_type=Path),
+                help="A chain's file that everything goes through, whatever routes the config has.",
+            ),
             click.option(
                 "--listen", multiple=True, metavar="ADDR", help="ADDRESS:PORT, [V6]:PORT or unix:/PATH."
             ),
@@ -84,15 +98,17 @@ def _settings(command: C) -> C:
 
 @main.command()
 @_settings
-def serve(path: Path | None, sets: Sequence[str], **options: object) -> None:
+def serve(path: Path | None, chain_file: Path | None, sets: Sequence[str], **options: object) -> None:
     """Run the gateway until SIGTERM or Ctrl-C.
 
     \b
+      anongw serve --chain tor.toml
       anongw serve --listen 127.0.0.1:1080 --listen '[::1]:1080'
       anongw serve --dns tls://9.9.9.9#dns.quad9.net --set limits.idle=4h
       anongw serve --listen 0.0.0.0:1080 --set 'listen.clients=["192.168.1.0/24"]'
     """
-    config = _load(path, (*_as_sets(options), *sets))
+    sets = (*_as_sets(options), *sets)
+    config = _load(path, sets, chain_file)
     from anongw import check, gateway
 
     def ready(addresses: tuple[str, ...]) -> None:
@@ -103,7 +119,8 @@ def serve(path: Path | None, sets: Sequence[str], **options: object) -> None:
             click.echo("\n".join(lines))
             sys.stdout.flush()
 
-    _in_loop(partial(gateway.serve, config, ready=ready), config)
+    again = partial(load, path, sets, chain=chain_file, also=check.faults) if path or chain_file else None
+    _in_loop(partial(gateway.serve, config, ready=ready, reload=again), config)
 
 
 @main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -111,7 +128,13 @@ def serve(path: Path | None, sets: Sequence[str], **options: object) -> None:
 @click.option("--socks", is_flag=True, help="Write socks5h:// to the variables, for programs that know it.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(
-    path: Path | None, sets: Sequence[str], command: Sequence[str], *, socks: bool, **options: object
+    path: Path | None,
+    chain_file: Path | None,
+    sets: Sequence[str],
+    command: Sequence[str],
+    *,
+    socks: bool,
+    **options: object,
 ) -> None:
     """Run CMD behind a gateway of its own.
 
@@ -120,16 +143,18 @@ def run(
     \b
       anongw run -- curl https://example.org/
       anongw run --socks -- git clone https://example.org/repo.git
+      anongw run --chain tor.toml -- curl https://example.org/
     """
     # Only CMD uses this gateway: a free port, nobody to ask who it is, and nothing to wait for at the end.
     private = (f"listen.addresses={json.dumps(_PRIVATE)}", "listen.clients=[]")
-    config = _load(path, ("log.level=warning", "limits.shutdown=0", *private, *_as_sets(options), *sets))
+    mine = ("log.level=warning", "limits.shutdown=0", "control.socket=off", *private)
+    config = _load(path, (*mine, *_as_sets(options), *sets), chain_file)
     # Judged by what came of it all: a listener that somebody asked for keeps its users.
     if list(config.listen.addresses) == _PRIVATE and not config.listen.clients:
         config = msgspec.structs.replace(config, users={})
     if not reachable(config.listen.addresses):
         # Some programs take an empty proxy for none, and would go out past the gateway.
-        _end("run needs a TCP listener, which its program can be told of: add --listen 127.0.0.1:0", WRONG)
+        raise Wrong("run needs a TCP listener, which its program can be told of: add --listen 127.0.0.1:0")
     from anongw import gateway
     from anongw.cli.child import beside
 
@@ -139,11 +164,14 @@ def run(
 @main.command()
 @_settings
 @click.option("--example", is_flag=True, help="Print every setting with its meaning and default.")
-def check(path: Path | None, sets: Sequence[str], *, example: bool, **options: object) -> None:
+def check(
+    path: Path | None, chain_file: Path | None, sets: Sequence[str], *, example: bool, **options: object
+) -> None:
     """Say what a config does, or what is wrong.
 
     \b
       anongw check --config anongw.toml
+      anongw check --chain tor.toml
       anongw check --example > anongw.toml
     """
     if example:
@@ -151,11 +179,16 @@ def check(path: Path | None, sets: Sequence[str], *, example: bool, **options: o
 
         click.echo(text())
         return
-    config = _load(path, (*_as_sets(options), *sets))
     from anongw import check as checks
 
+    sets = (*_as_sets(options), *sets)
+    config = _load(path, sets, chain_file)
     click.echo("\n".join(checks.explain(config)))
-    for warning in checks.warnings(config):
+    open_files = [
+        f"{file}: others can read the password in it: chmod 600 it, or use password_file"
+        for file in exposed(config, path, sets, chain_file)
+    ]
+    for warning in (*open_files, *checks.warnings(config)):
         click.echo(f"note: {warning}")
 
 
@@ -176,19 +209,19 @@ def passwd(name: str) -> None:
         line = f"{json.dumps(name, ensure_ascii=False)} = {json.dumps(hash_password(password))}"
         load(None, (f"users.{line}",))
     except ConfigError as error:
-        _end(error.message, WRONG)
+        raise Wrong(error.message) from None
     except ValueError as error:
-        _end(str(error), WRONG)
+        raise Wrong(str(error)) from None
     click.echo(line)
 
 
-def _load(path: Path | None, sets: Sequence[str]) -> Config:
+def _load(path: Path | None, sets: Sequence[str], chain_file: Path | None) -> Config:
     from anongw import check as checks
 
     try:
-        return load(path, sets, also=checks.faults)
+        return load(path, sets, chain=chain_file, also=checks.faults)
     except ConfigError as error:
-        _end(str(error), WRONG)
+        raise Wrong(str(error)) from None
 
 
 def _as_sets(options: dict[str, object]) -> list[str]:
@@ -213,15 +246,7 @@ def _in_loop(work: Callable[[], Awaitable[T]], config: Config) -> T:
     try:
         return anyio.run(work)
     except Exception as caught:  # noqa: BLE001 (a bug: the text of an exception may name someone)
-        error: BaseException = caught
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
+        error = first_of(caught)
         if isinstance(error, gateway.StartError):
-            _end(str(error), FAILED)
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        _end(f"internal error: {type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}", FAILED)
-
-
-def _end(message: str, status: int) -> NoReturn:
-    click.echo("\n".join(f"anongw: {line}" for line in message.splitlines()), err=True)
-    raise SystemExit(status)
+            raise Failure(str(error)) from None
+        raise bug(error) from None

@@ -9,6 +9,7 @@ import msgspec
 
 from anongw.address import Endpoint
 from anongw.config import faults
+from anongw.config.cross_chains import crossed_chains
 from anongw.config.faults import Found
 from anongw.config.sections import Config
 from anongw.config.values import Seconds, parse_listen, parse_name
@@ -17,6 +18,8 @@ from anongw.config.values import Seconds, parse_listen, parse_name
 _MAY_BE_NOTHING = frozenset({"whole", "linger", "shutdown", "upstream_idle", "ttl_most", "negative_most"})
 # RFC 1929 §2: ULEN is one octet. RFC 7617 §2: a user-id with a colon cannot be told from its password.
 _USER_NAME_MOST = 255
+# unix(7): sun_path has 108 bytes, of which the last is a NUL.
+_SOCKET_PATH_MOST = 107
 
 
 def crossed(config: Config) -> Iterator[Found]:
@@ -34,6 +37,8 @@ def crossed(config: Config) -> Iterator[Found]:
     for name, addresses in config.resolve.hosts.items():
         for place, text in enumerate(addresses):
             yield from _address(("resolve", "hosts", name, place), text)
+    yield from _control(config.control.socket)
+    yield from crossed_chains(config)
 
 
 def is_loopback(address: Endpoint) -> bool:
@@ -69,6 +74,16 @@ def _limits(config: Config) -> Iterator[Found]:
             nothing = field.type == Seconds and not getattr(section, field.name)
             if nothing and field.name not in _MAY_BE_NOTHING:
                 yield (name, field.name), "must be longer than nothing"
+
+
+def _control(socket: str) -> Iterator[Found]:
+    if socket in ("auto", "off"):
+        return
+    if not socket.startswith("/") or "\0" in socket or len(socket.encode()) > _SOCKET_PATH_MOST:
+        yield (
+            ("control", "socket"),
+            f'write "auto", "off" or an absolute path of up to {_SOCKET_PATH_MOST} bytes',
+        )
 
 
 def _canonical(path: faults.Path, name: str) -> Iterator[Found]:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from anongw.config.chains import DIRECT, Chain, Control, Egress, Route
 from anongw.config.values import AtLeastOne, Bytes, Cidr, Count, PasswordHash, Rule, Seconds
 
 Family = Literal["any", "ipv4", "ipv6", "prefer-ipv4"]
@@ -141,6 +142,10 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Kept connections to one origin for one identity. A browser opens six, a busy service ten times that;
     with fewer than are in use at once, each request would pay for a new connection."""
 
+    sticky_identities: AtLeastOne = 10000
+    """Identities that keep their exits, at each position of a chain; the one that was away longest is
+    forgotten then, and chooses anew. A few hundred bytes each."""
+
     linger: Seconds = 2.0
     """How long to read what a refused client still sends, so that it sees the answer and no reset."""
 
@@ -214,6 +219,9 @@ class Identity(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     by_destination: bool = False
     """Whether every destination is an identity of its own too, so that nothing is shared between them."""
 
+    by_client: bool = False
+    """Whether each client address is an identity of its own too, even behind one user or on loopback."""
+
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that can be set. Every key may be left out."""
@@ -225,6 +233,14 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     scrub: Scrub = Scrub()
     log: Log = Log()
     identity: Identity = Identity()
+    egress: Egress = Egress()
+    control: Control = Control()
+
+    chains: dict[str, Chain] = {}
+    """[chains] names chains of upstream proxies, each in a file whose path is relative to this one,
+    as in tor = "chains/tor.toml"; or one stands here itself, as below."""
+
+    route: tuple[Route, ...] = (Route(to=DIRECT),)
 
     users: dict[str, PasswordHash] = {}
     """Who may use the gateway, on every listener and in every protocol: names, and the hashes that

@@ -14,8 +14,7 @@ from anongw.errors import Reason, Refused
 from anongw.inbound.session import Session
 from anongw.net.fiber import Delegate
 from anongw.net.linger import linger
-from anongw.web.deliver import Delivery
-from anongw.web.exchange import Handler, Inflow, Request, Response
+from anongw.web.exchange import Inflow, Request, Response
 from anongw.wire import body, http1
 from anongw.wire.http1 import HeadLimits, Kind, RequestHead
 
@@ -129,14 +128,17 @@ def credentials(head: RequestHead) -> tuple[bytes, bytes] | None:
     return name, password
 
 
-class Http:
-    """Serves one HTTP client connection, with `handler` answering plain requests."""
+def isolation(head: RequestHead) -> bytes:
+    """What a client that knows Tor wants to be told apart by (torspec, proposal 365)."""
+    return b"\n".join(value for name, value in head.headers if name.lower() == b"tor-stream-isolation")
 
-    def __init__(self, session: Session, handler: Handler, delivery: Delivery) -> None:
+
+class Http:
+    """Serves one HTTP client connection."""
+
+    def __init__(self, session: Session) -> None:
         self._session = session
         self._client = session.client
-        self._handler = handler
-        self._delivery = delivery
         limits = session.rooms.limits
         self._head_limits = HeadLimits(limits.header_bytes, limits.header_lines)
 
@@ -213,6 +215,7 @@ class Http:
                 await session.login(*named)
             else:
                 session.anonymous()
+            session.isolate(isolation(head))
         except Refused as refused:
             if (
                 STATUS[refused.reason] != _CHALLENGED
@@ -251,7 +254,7 @@ class Http:
             expects_continue=head.expects_continue,
             flow=self._session.flow,
         )
-        return request, await self._handler(request, self._session.fiber)
+        return request, await self._session.rooms.handler(request, self._session.fiber)
 
     async def _switch(self, response: Response) -> Delegate:
         """The origin speaks the websocket protocol from here on: a tunnel."""
@@ -264,7 +267,8 @@ class Http:
         keep_alive = head.keep_alive and not session.fiber.engine.stopping
         kept = whole = False
         try:
-            kept = await self._delivery(request, response, client, session.fiber, keep_alive=keep_alive)
+            deliver = session.rooms.delivery
+            kept = await deliver(request, response, client, session.fiber, keep_alive=keep_alive)
             whole = True
         finally:
             # The client has a part of the answer. A reset tells it so; an end would make it look whole.

@@ -1,10 +1,11 @@
 """What every inbound protocol needs: the client, the facts of its flow, and the rooms behind it."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from anongw.address import Address, Endpoint
-from anongw.config import Limits
+from anongw.config import Identity, Limits
 from anongw.errors import Reason, Refused
 from anongw.flow import Flow
 from anongw.net.fiber import Fiber
@@ -14,19 +15,28 @@ from anongw.net.relay import Relay
 from anongw.net.stream import Stream
 from anongw.net.wait import in_task
 from anongw.outbound.dialer import Dialer
-from anongw.route import identify
+from anongw.route import Table, identify
 from anongw.users import Users
+from anongw.web.deliver import Delivery
+from anongw.web.exchange import Handler
 
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """What all connections share."""
+    """What all connections share, as one config has it.
+
+    A reload makes new ones; flows keep those they began with.
+    """
 
     limits: Limits
     users: Users | None  # None: everybody may
+    routes: Table
     dialer: Dialer
+    handler: Handler  # of plain HTTP requests
+    delivery: Delivery
     pipes: Pipes
-    by_destination: bool
+    identity: Identity
+    key: bytes  # of this process: what clients want to be told apart by is kept as digests under it
     finished: Callable[[Flow], None]  # called once with each closed flow
     left: Callable[[Address | None], None]  # and once with the client of each closed connection
 
@@ -36,12 +46,16 @@ class Session:
     """One client connection."""
 
     flow: Flow
-    rooms: Rooms
+    current: Callable[[], Rooms]
     local: bool  # only this machine's programs reach the listener
+    rooms: Rooms = field(init=False)  # those that the flow began with
     fiber: Fiber = field(init=False)  # both from the moment that it is carried
     client: Stream = field(init=False)
     _sent: int = 0  # what the client's counters said when the flow before this one ended
     _received: int = 0
+
+    def __post_init__(self) -> None:
+        self.rooms = self.current()
 
     def ended(self, _fiber: Fiber, reason: Reason | None) -> None:
         """The connection is over."""
@@ -53,6 +67,7 @@ class Session:
         flow = self.flow
         if flow.over:
             self.flow = Flow(listener=flow.listener, client=flow.client, shared=flow.shared)
+        self.rooms = self.current()
         self.flow.protocol = protocol
 
     def finish(self, reason: Reason | None) -> None:
@@ -68,15 +83,17 @@ class Session:
         self.rooms.finished(flow)
 
     async def login(self, name: bytes, password: bytes) -> None:
-        """Check who the client is; where nobody needs to be known the name is a mere label.
+        """Check who the client is; where nobody needs to be known, name and password are mere labels.
+
+        Tor's clients are told apart by both (torspec, socks-extensions: isolation by SOCKS authentication).
 
         Raises:
             Refused: AUTH_FAILED, or TOO_MANY logins at once.
         """
         users = self.rooms.users
-        if users is None or users.remembered(name, password):
-            pass
-        elif not await in_task(users.check, name, password):
+        if users is None:
+            self.isolate(password)
+        elif not users.remembered(name, password) and not await in_task(users.check, name, password):
             raise Refused(Reason.AUTH_FAILED)
         self.label(name)
 
@@ -84,6 +101,12 @@ class Session:
         """Note in whose name the client asks."""
         # Any bytes (RFC 1929 §2 sets no coding); with backslashes doubled, distinct bytes stay distinct.
         self.flow.user = name.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
+
+    def isolate(self, token: bytes) -> None:
+        """Note what the client wants to be told apart by besides its name: a digest, for it may be secret."""
+        if token:
+            data = self.flow.token.encode() + token
+            self.flow.token = hashlib.blake2b(data, key=self.rooms.key, digest_size=16).hexdigest()
 
     def anonymous(self, *, allowed: bool = True) -> None:
         """The client names nobody, and may not even want to be nobody.
@@ -98,13 +121,13 @@ class Session:
         """Go out to the target, in the flow's name."""
         self.aim(target)
         self.fiber.resting = False
-        self.fiber.within(self.rooms.limits.connect, Reason.CONNECT_TIMEOUT)
         return await self.rooms.dialer.dial(target, self.flow, self.fiber)
 
     def aim(self, target: Endpoint) -> None:
-        """Note where the flow wants to go, which settles its identity."""
+        """Note where the flow wants to go, which settles its identity and its route."""
         self.flow.target = target
-        self.flow.identity = identify(self.flow, by_destination=self.rooms.by_destination)
+        self.flow.identity = identify(self.flow, self.rooms.identity)
+        self.flow.route = self.rooms.routes.choose(self.flow)
 
     def tunnel(self, upstream: Stream) -> Relay:
         return Relay(self.client, upstream, idle=self.rooms.limits.idle, pipes=self.rooms.pipes)

@@ -1,7 +1,7 @@
 """Direct connections: to one of several addresses, raced as RFC 8305 says, driven by the engine.
 
 The only file that connects a flow's socket. It takes addresses, never names; the port it leaves from is the
-kernel's choice, never the client's.
+kernel's choice, never the client's. What the egress demands is set before connect, or nothing connects.
 """
 
 import errno
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from anongw.address import Address
 from anongw.errors import Reason, Refused
+from anongw.net.egress import ANYWHERE, Egress
 from anongw.net.fiber import Fiber
 from anongw.net.listen import tune
 from anongw.net.reasons import reason_of
@@ -21,6 +22,11 @@ from anongw.net.wait import WRITE, park
 # 250 ms; the engine's sweep rounds it up to at most twice that, well below the 2 s it allows.
 STAGGER = 0.25
 
+# The largest packet on the way of a connected socket, by family (ip(7) IP_MTU, ipv6(7) IPV6_MTU): Linux
+# allows an interface 65,535 bytes, and gives that much to its loopback alone.
+_MTU = {socket.AF_INET: (socket.IPPROTO_IP, 14), socket.AF_INET6: (socket.IPPROTO_IPV6, 24)}
+_LOOPBACK_MTU = 65535
+
 # Which failure is told when several addresses failed: the one that says most about the far side.
 _TELLING = (
     Reason.CONNECTION_REFUSED,
@@ -28,10 +34,11 @@ _TELLING = (
     Reason.HOST_UNREACHABLE,
     Reason.NETWORK_UNREACHABLE,
     Reason.RESOURCES,
+    Reason.EGRESS_GONE,  # of one family only, where another has failed as well
 )
 
 
-async def connect(fiber: Fiber, addresses: Sequence[Address], port: int) -> Stream:
+async def connect(fiber: Fiber, addresses: Sequence[Address], port: int, egress: Egress = ANYWHERE) -> Stream:
     """The first of `addresses` that accepts, in their order, each given a head start of `STAGGER`.
 
     The caller bounds it with `fiber.within`.
@@ -39,7 +46,7 @@ async def connect(fiber: Fiber, addresses: Sequence[Address], port: int) -> Stre
     Raises:
         Refused: every address failed, with the most telling reason.
     """
-    race = _Race(fiber, port)
+    race = _Race(fiber, port, egress)
     waiting = list(addresses)
     try:
         while True:
@@ -58,8 +65,10 @@ async def connect(fiber: Fiber, addresses: Sequence[Address], port: int) -> Stre
 def is_this_machine(address: Address, port: int) -> bool:
     """Whether a target's address is one of this machine's own, whatever the interface.
 
-    Connecting a datagram socket sends nothing; it asks the kernel for the route and so for the address that
-    we would leave from, which for one's own address is that very address.
+    Connecting a datagram socket sends nothing; it asks the kernel for the route, and so for the address that
+    we would leave from, which for one's own address is that very address. For a second address of an
+    interface it is the first one, but the way there is the loopback's all the same, whose packets are the
+    largest that IP has.
 
     Raises:
         Refused: RESOURCES where the kernel has no descriptor left to tell by.
@@ -69,27 +78,32 @@ def is_this_machine(address: Address, port: int) -> bool:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((str(address), port))
             source = ipaddress.ip_address(probe.getsockname()[0])
+            by_loopback = probe.getsockopt(*_MTU[family]) >= _LOOPBACK_MTU
     except OSError as error:
         if reason_of(error.errno) is Reason.RESOURCES:
             raise Refused(Reason.RESOURCES) from None  # not known is not allowed
         return False  # no way there at all
-    return source == address
+    return source == address or (by_loopback and not address.is_loopback)
 
 
 class _Race:
-    def __init__(self, fiber: Fiber, port: int) -> None:
+    def __init__(self, fiber: Fiber, port: int, egress: Egress) -> None:
         self.running: list[Stream] = []
         self._fiber = fiber
         self._port = port
+        self._egress = egress
         self._winner: Stream | None = None
-        self._failures: set[Reason] = set()
+        self._failures: dict[Reason, str] = {}  # with the detail of each, where there is one
 
     def start(self, address: Address) -> bool:
         """Begin to connect; True if it succeeded on the spot."""
         try:
-            stream = self._fiber.adopt(_open(address), Reason.UPSTREAM_CLOSED)
+            stream = self._fiber.adopt(_open(address, self._egress), Reason.UPSTREAM_CLOSED)
         except OSError as error:
-            self._failures.add(reason_of(error.errno))
+            self._failures[reason_of(error.errno)] = ""
+            return False
+        except Refused as refused:
+            self._failures[refused.reason] = refused.detail
             return False
         code = stream.sock.connect_ex((str(address), self._port))
         if code not in (0, errno.EINPROGRESS):
@@ -119,7 +133,7 @@ class _Race:
 
     def lost(self) -> Refused:
         reason = next((reason for reason in _TELLING if reason in self._failures), Reason.HOST_UNREACHABLE)
-        return Refused(reason)
+        return Refused(reason, self._failures.get(reason, ""))
 
     def clear(self) -> None:
         """Close the attempts that are still running."""
@@ -136,7 +150,7 @@ class _Race:
         return True
 
     def _failed(self, stream: Stream, code: int) -> None:
-        self._failures.add(reason_of(code))
+        self._failures[reason_of(code)] = ""
         self._drop(stream)
 
     def _drop(self, stream: Stream) -> None:
@@ -144,12 +158,13 @@ class _Race:
         stream.close()
 
 
-def _open(address: Address) -> socket.socket:
+def _open(address: Address, egress: Egress) -> socket.socket:
     family = socket.AF_INET if isinstance(address, ipaddress.IPv4Address) else socket.AF_INET6
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
+        egress.apply(sock, address)
         tune(sock)
-    except OSError:
+    except (OSError, Refused):
         sock.close()
         raise
     return sock

@@ -12,6 +12,7 @@ import anyio
 import anyio.lowlevel
 
 from anongw.address import Address
+from anongw.net.egress import ANYWHERE, Egress
 from anongw.net.reasons import refusal
 from anongw.net.task_stream import open_socket, sockaddr
 
@@ -22,13 +23,13 @@ DATAGRAM_MOST = 65535
 class Datagram:
     """A UDP socket with one peer. A context manager; leaving it closes the socket."""
 
-    def __init__(self, address: Address, port: int) -> None:
+    def __init__(self, address: Address, port: int, egress: Egress = ANYWHERE) -> None:
         """Open the socket; nothing is sent yet.
 
         Raises:
-            Refused: NETWORK_UNREACHABLE, HOST_UNREACHABLE or RESOURCES.
+            Refused: NETWORK_UNREACHABLE, HOST_UNREACHABLE, RESOURCES or EGRESS_GONE.
         """
-        self._sock = open_socket(address, socket.SOCK_DGRAM)
+        self._sock = open_socket(address, socket.SOCK_DGRAM, egress)
         try:
             self._sock.connect(sockaddr(address, port))
         except OSError as error:

@@ -81,6 +81,15 @@ class Engine(Host):
             fiber.fail(bug)
         return fiber
 
+    def launch(
+        self, carry: Callable[[Fiber], Carry], on_end: Callable[[Fiber, Reason | None], None]
+    ) -> Fiber:
+        """Start a flow of the gateway's own, that no client asked for."""
+        fiber = Fiber(self, on_end)
+        self.fibers.add(fiber)
+        fiber.start(carry(fiber))
+        return fiber
+
     def shut(self) -> None:
         """Close every flow and every descriptor, at once."""
         for fiber in list(self.fibers):

@@ -257,7 +257,7 @@ class Relay:
         other = self._down if direction is self._up else self._up
         direction.source.ended_first = not other.ended
         if direction.source is self._broken or direction.source.cut:
-            # A reset whose error an earlier call has already reported reads as an end; so does one further on.
+            # A reset that an earlier call has already reported reads as an end; so does one further away.
             self._exhausted(direction)
             return
         direction.ended = True

@@ -198,6 +198,7 @@ class Stream:
         except BlockingIOError:
             return 0
         except OSError as error:
+            self.ended_first = True
             raise Refused(self.lost, type(error).__name__) from None
         self.sent += count
         return count

@@ -20,6 +20,8 @@ import anyio.lowlevel
 from anyio.abc import ByteStream, SocketAttribute
 
 from anongw.address import Address
+from anongw.errors import Refused
+from anongw.net.egress import ANYWHERE, Egress
 from anongw.net.reasons import refusal
 
 
@@ -103,13 +105,19 @@ class TaskStream(ByteStream):
         }
 
 
-async def connect(address: Address, port: int, timeout: float) -> TaskStream:  # noqa: ASYNC109 - its own scope
+async def connect(
+    address: Address,
+    port: int,
+    timeout: float,  # noqa: ASYNC109 - its own scope
+    egress: Egress = ANYWHERE,
+) -> TaskStream:
     """Connect to an address within `timeout` seconds, from a port that the kernel chooses.
 
     Raises:
-        Refused: CONNECT_TIMEOUT, CONNECTION_REFUSED, NETWORK_UNREACHABLE, HOST_UNREACHABLE or RESOURCES.
+        Refused: CONNECT_TIMEOUT, CONNECTION_REFUSED, NETWORK_UNREACHABLE, HOST_UNREACHABLE, RESOURCES or
+            EGRESS_GONE.
     """
-    sock = open_socket(address, socket.SOCK_STREAM)
+    sock = open_socket(address, socket.SOCK_STREAM, egress)
     try:
         with anyio.fail_after(timeout):
             await _connect(sock, sockaddr(address, port))
@@ -122,17 +130,22 @@ async def connect(address: Address, port: int, timeout: float) -> TaskStream:  #
     return TaskStream(sock)
 
 
-def open_socket(address: Address, kind: socket.SocketKind) -> socket.socket:
-    """A non-blocking socket of the address's family.
+def open_socket(address: Address, kind: socket.SocketKind, egress: Egress) -> socket.socket:
+    """A non-blocking socket of the address's family, bound as `egress` says.
 
     Raises:
-        Refused: RESOURCES or NETWORK_UNREACHABLE.
+        Refused: RESOURCES, NETWORK_UNREACHABLE or EGRESS_GONE.
     """
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004 - IP's own numbers
     try:
         sock = socket.socket(family, kind)
     except OSError as error:
         raise refusal(error) from None
+    try:
+        egress.apply(sock, address)
+    except Refused:
+        sock.close()
+        raise
     sock.settimeout(0)
     return sock
 

@@ -1,7 +1,7 @@
 """TLS for what we ask ourselves: resolvers, and hops of a chain. Not for the relay: anyio's is too slow.
 
 What holds here:
-- A certificate is always verified, name and chain. There is no switch.
+- A certificate is always verified, name and chain. There is no switch; a pin is checked instead, not nothing.
 - Contexts are built at first use and once: the system's store costs 22 ms.
 - Not `ssl.create_default_context`: it honours SSLKEYLOGFILE, and writes out the keys of every session.
 - Nothing is resumed: Python offers a session only where it is handed one, so no ticket links two connections.
@@ -38,7 +38,7 @@ def trust(ca_file: str = "", alpn: tuple[str, ...] = ()) -> Trust:
         Refused: TLS_FAILED where `ca_file` cannot be read.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies names and chains by itself
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    _tighten(context)
     if alpn:
         context.set_alpn_protocols(list(alpn))
     if ca_file:
@@ -54,6 +54,28 @@ def trust(ca_file: str = "", alpn: tuple[str, ...] = ()) -> Trust:
 
         context.load_verify_locations(certifi.where())
     return Trust(context, borrowed)
+
+
+@functools.lru_cache(maxsize=64)  # one for each CA file of a chain's hops; the system's store is one of them
+def hop_context(ca_file: str, *, pinned: bool) -> ssl.SSLContext:
+    """A context for TLS to a hop, by `net/bridge.py`: `trust`'s, or one for a hop whose key is pinned.
+
+    That one asks for no chain and no name, because `bridge.secure` compares the key itself. It refuses such a
+    context without a pin.
+
+    Raises:
+        Refused: HOP_TLS where `ca_file` cannot be read.
+    """
+    if pinned:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        _tighten(context)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    try:
+        return trust(ca_file).context
+    except Refused as refused:
+        raise Refused(Reason.HOP_TLS, refused.detail) from None
 
 
 async def handshake(stream: ByteStream, context: ssl.SSLContext, name: str, seconds: float) -> TLSStream:
@@ -96,6 +118,12 @@ def certificate_name(name: str) -> str:
     except Refused:
         # OpenSSL and Python fail on such names with errors of several kinds, or not at all.
         raise Refused(Reason.TLS_FAILED, "no certificate can bear this name") from None
+
+
+def _tighten(context: ssl.SSLContext) -> None:
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # A peer that speaks TLS 1.2 may ask for a second handshake in mid-stream: not with us (RFC 9325 §3.5).
+    context.options |= ssl.OP_NO_RENEGOTIATION
 
 
 def _refusal(error: BaseException) -> Refused | None:

@@ -4,48 +4,48 @@ Every connection for a client is made here, so no way around policy exists. A na
 connection goes to an address that was judged (DNS rebinding, anonymity rule: resolve once, check, connect).
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from anongw.address import Address, Endpoint
 from anongw.errors import Reason, Refused
 from anongw.flow import Flow
 from anongw.net.connect import connect, is_this_machine
+from anongw.net.egress import Egress
 from anongw.net.fiber import Fiber
 from anongw.net.stream import Stream
 from anongw.net.wait import in_task
+from anongw.outbound.dialer import Lookup
 from anongw.policy import Policy
-
-
-class Lookup(Protocol):
-    """What the way out needs of `resolve/`."""
-
-    def cached(self, name: str, identity: str) -> Sequence[Address] | None: ...
-
-    @property
-    def addresses(self) -> Callable[[str, str], Awaitable[Sequence[Address]]]: ...
 
 
 class Direct:
     """A Dialer that goes out from this machine: every destination sees its address."""
 
-    def __init__(self, policy: Policy, lookup: Lookup) -> None:
+    def __init__(self, policy: Policy, lookup: Lookup, *, timeout: float, egress: Egress) -> None:
+        """`timeout`: seconds for a dial, the look-up included; `egress`: where connections leave from."""
         self._policy = policy
         self._lookup = lookup
+        self._timeout = timeout
+        self._egress = egress
 
     async def dial(self, target: Endpoint, flow: Flow, fiber: Fiber) -> Stream:
-        """Connect to the target. The caller bounds it with `fiber.within`.
+        """Connect a flow to its target.
 
         Raises:
             Refused: by policy, by the resolver, or because nobody answered.
         """
+        fiber.within(self._timeout, Reason.CONNECT_TIMEOUT)
+        return await self.connect(target, flow.identity, fiber)
+
+    async def connect(self, target: Endpoint, identity: str, fiber: Fiber) -> Stream:
+        """The same in the name of an identity; the caller bounds it with `fiber.within`."""
         self._policy.judge(target, resolved_here=True)
         if isinstance(target.host, str):
-            addresses = await self._resolve(target.host, target.port, flow.identity)
+            addresses = await self._resolve(target.host, target.port, identity)
         else:
             self._judge_address(target.host, target.port, None)
             addresses = [target.host]
-        return await connect(fiber, addresses, target.port)
+        return await connect(fiber, addresses, target.port, self._egress)
 
     async def _resolve(self, name: str, port: int, identity: str) -> Sequence[Address]:
         found = self._lookup.cached(name, identity)

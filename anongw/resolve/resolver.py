@@ -22,6 +22,8 @@ from anongw.address import Address, parse_host
 from anongw.config import Resolve
 from anongw.errors import Reason, Refused
 from anongw.net import task_stream
+from anongw.net.egress import ANYWHERE, Egress
+from anongw.net.task_stream import TaskStream
 from anongw.resolve import udp
 from anongw.resolve.cache import Cache
 from anongw.resolve.choice import Choice
@@ -54,9 +56,10 @@ def _draw_id() -> int:
 class Resolver:
     """Looks names up, in somebody's name.
 
-    `allow_private` says of an address whether an answer may hold it. `dial` connects to resolvers; without
-    one they are reached from this machine, and only then is UDP used: a chain carries streams.
-    The rest is for tests: the clock, the draw of message ids, what `system` reads, and two waits in seconds.
+    `allow_private` says of an address whether an answer may hold it. `dial` connects to resolvers through a
+    chain, for each identity apart; without one they are reached from this machine, by way of `egress`, and
+    only then is UDP used: a chain carries streams. The rest is for tests: the clock, the draw of message ids,
+    what `system` reads, and two waits in seconds.
     """
 
     def __init__(  # noqa: PLR0913 - one fact each, named at every call
@@ -65,6 +68,7 @@ class Resolver:
         *,
         allow_private: Callable[[Address], bool],
         dial: Dial | None = None,
+        egress: Egress = ANYWHERE,
         now: Callable[[], float] = time.monotonic,
         draw_id: Callable[[], int] = _draw_id,
         resolv_conf: ResolvConf | None = None,
@@ -85,19 +89,26 @@ class Resolver:
         self._first = _FIRST.get(settings.family, 6)
         self._system = resolv_conf or ResolvConf()
         self._way = Way(
-            dial=dial or partial(task_stream.connect, timeout=settings.timeout),
+            dial=dial or partial(_dial_from_here, timeout=settings.timeout, egress=egress),
             datagrams=dial is None,
+            apart=dial is not None,
             ca_file=settings.ca_file,
             timeout=settings.timeout,
             draw_id=draw_id,
             now=now,
             udp_wait=udp_wait,
             idle=idle,
+            egress=egress,
         )
         self._cache: Cache[tuple[Address, ...] | Reason] = Cache(settings.cache_entries, now)
         # Drawn anew at every start: whoever watches two runs cannot tell that an identity is the same.
         self._key = secrets.token_bytes(32)
         self._life: _Life | None = None
+
+    @property
+    def cached_names(self) -> int:
+        """How many answers are known, of all identities together."""
+        return len(self._cache)
 
     def cached(self, name: str, identity: str) -> tuple[Address, ...] | None:
         """What `addresses` would say without asking anybody; None: it would have to ask.
@@ -203,6 +214,17 @@ class _Life:
     flights: Flights[tuple[str, str], tuple[Address, ...]]
     servers: Choice
     zones: dict[str, Choice]
+
+
+async def _dial_from_here(
+    address: Address,
+    port: int,
+    _identity: str,
+    *,
+    timeout: float,  # noqa: ASYNC109 - handed on
+    egress: Egress,
+) -> TaskStream:
+    return await task_stream.connect(address, port, timeout, egress)
 
 
 def _name(text: str) -> str:

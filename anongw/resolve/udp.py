@@ -10,6 +10,7 @@ import anyio
 
 from anongw.errors import Reason, Refused
 from anongw.net.datagram import Datagram
+from anongw.net.egress import ANYWHERE, Egress
 from anongw.resolve.server import Server
 from anongw.wire import dns
 
@@ -20,7 +21,11 @@ WAIT = 1.0
 
 
 async def ask(
-    server: Server, question: dns.Question, draw_id: Callable[[], int], wait: float = WAIT
+    server: Server,
+    question: dns.Question,
+    draw_id: Callable[[], int],
+    wait: float = WAIT,
+    egress: Egress = ANYWHERE,
 ) -> dns.Answer | None:
     """The answer, which may be truncated; None where none came.
 
@@ -29,7 +34,7 @@ async def ask(
     """
     message_id = draw_id()
     query = dns.query(question, message_id, padded=False)
-    with Datagram(server.address, server.port) as socket:
+    with Datagram(server.address, server.port, egress) as socket:
         for _ in range(TRIES):
             await socket.send(query)
             with anyio.move_on_after(wait):

@@ -15,6 +15,7 @@ from anyio.streams.tls import TLSAttribute
 from anongw.address import Address
 from anongw.errors import Reason, Refused
 from anongw.net import tls
+from anongw.net.egress import ANYWHERE, Egress
 from anongw.resolve import udp
 from anongw.resolve.flight import Flight, Flights
 from anongw.resolve.framed import Framed
@@ -23,15 +24,17 @@ from anongw.resolve.link import IDLE_MOST, Link
 from anongw.resolve.server import Scheme, Server
 from anongw.wire import dns
 
-Dial = Callable[[Address, int], Awaitable[ByteStream]]
+# To a server's address and port, in the name of an identity ("": everybody's).
+Dial = Callable[[Address, int, str], Awaitable[ByteStream]]
 
 # RFC 9113 §3.2: "h2". In the order of preference; the second is for servers that have no HTTP/2.
 ALPN = ("h2", "http/1.1")
 # Seconds for which a server that failed is asked only after the others: a dead one must not cost its timeout
 # for every name, and one that comes back must not wait long.
 HOLD_DOWN = 10.0
-# It could not find out, the name cannot even be asked, or whoever owns the name published too much under it.
-_NOT_ITS_FAULT = (Reason.RESOLVER_FAILED, Reason.MALFORMED, Reason.TOO_LARGE)
+# It could not find out, the name cannot even be asked, whoever owns the name published too much under it, or
+# we had nowhere to leave from.
+_NOT_ITS_FAULT = (Reason.RESOLVER_FAILED, Reason.MALFORMED, Reason.TOO_LARGE, Reason.EGRESS_GONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +43,22 @@ class Way:
 
     dial: Dial
     datagrams: bool  # UDP may go out from this machine; over a chain it may not
+    apart: bool  # each identity has connections of its own: over a chain, whose exits keep them apart
     ca_file: str
     timeout: float  # one question to one server, connecting and second tries included
     draw_id: Callable[[], int]
     now: Callable[[], float]
     udp_wait: float = udp.WAIT
     idle: float = IDLE_MOST
+    egress: Egress = ANYWHERE  # where datagrams leave from; `dial` has its own
 
 
 class Upstream:
-    """A server and at most one connection to it. Its tasks live in `tasks`."""
+    """A server and at most one connection to it, everybody's or one identity's. Its tasks live in `tasks`."""
 
-    def __init__(self, server: Server, way: Way, tasks: TaskGroup) -> None:
+    def __init__(self, server: Server, way: Way, tasks: TaskGroup, identity: str = "") -> None:
         self.server = server
+        self._identity = identity
         self._way = way
         self._tasks = tasks
         self._link: Link | None = None
@@ -114,7 +120,9 @@ class Upstream:
     async def _ask_udp(self, question: dns.Question) -> dns.Answer | None:
         """The answer by UDP; None where TCP must be asked: truncated, silent, or no UDP there at all."""
         try:
-            answer = await udp.ask(self.server, question, self._way.draw_id, self._way.udp_wait)
+            answer = await udp.ask(
+                self.server, question, self._way.draw_id, self._way.udp_wait, self._way.egress
+            )
         except Refused as refused:
             if refused.reason is Reason.RESOLVER_FAILED:
                 raise
@@ -127,18 +135,18 @@ class Upstream:
         return await self._opening.join(self.server, self._open)
 
     async def _open(self, flight: Flight[Link]) -> None:
-        self._link = await open_link(self.server, self._way)
+        self._link = await open_link(self.server, self._way, self._identity)
         self._tasks.start_soon(self._link.run)
         flight.land(self._link)
 
 
-async def open_link(server: Server, way: Way) -> Link:
-    """Connect to the server, with TLS where its scheme says so.
+async def open_link(server: Server, way: Way, identity: str = "") -> Link:
+    """Connect to the server in somebody's name, with TLS where its scheme says so.
 
     Raises:
         Refused: as the dial and the handshake.
     """
-    stream = await way.dial(server.address, server.port)
+    stream = await way.dial(server.address, server.port, identity)
     if not server.scheme.encrypted:
         return Framed(stream, way.draw_id, padded=False, idle=way.idle)
     try:

@@ -1,23 +1,19 @@
 """Which names are nobody's business but this network's. Pure functions over canonical names."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TypeVar
+
+from anongw.address import suffixes
 
 V = TypeVar("V")
 
 # These mean something on this machine or network only, or nothing at all: RFC 6761 (localhost, invalid,
 # test), RFC 6762 (local), RFC 7686 (onion), RFC 8375 (home.arpa), RFC 9476 (alt), ICANN 2024 (internal).
-# To ask a resolver would tell it what this network is like, and answer nothing.
+# I2P's i2p is reserved nowhere, and just as nameless to a public resolver. To ask a resolver would tell it
+# what this network is like, and answer nothing.
 PRIVATE_SUFFIXES = frozenset(
-    {"localhost", "local", "internal", "onion", "home.arpa", "invalid", "alt", "test"}
+    {"localhost", "local", "internal", "onion", "home.arpa", "invalid", "alt", "test", "i2p"}
 )
-
-
-def suffixes(name: str) -> Iterator[str]:
-    """The name itself, then what follows each of its dots: the longest first."""
-    labels = name.split(".")
-    for start in range(len(labels)):
-        yield ".".join(labels[start:])
 
 
 def is_private(name: str) -> bool:

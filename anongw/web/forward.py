@@ -47,7 +47,9 @@ class Forward:
         """
         kept = None if request.websocket else self._pool.take(pool_key(request), fiber)
         if kept is None:
-            return await self._ask(request, await self._dial(request, fiber), fiber)
+            return await self._ask(
+                request, await self._dialer.dial(request.target, request.flow, fiber), fiber
+            )
         heard = kept.received
         try:
             return await self._ask(request, kept, fiber)
@@ -57,11 +59,7 @@ class Forward:
                 raise
         fiber.give_up(kept)
         kept.close()
-        return await self._ask(request, await self._dial(request, fiber), fiber)
-
-    async def _dial(self, request: Request, fiber: Fiber) -> Stream:
-        fiber.within(self._limits.connect, Reason.CONNECT_TIMEOUT)
-        return await self._dialer.dial(request.target, request.flow, fiber)
+        return await self._ask(request, await self._dialer.dial(request.target, request.flow, fiber), fiber)
 
     async def _ask(self, request: Request, upstream: Stream, fiber: Fiber) -> Response:
         head = http1.build_request(request.method, request.path, request.headers)
@@ -125,4 +123,4 @@ class Forward:
 
 
 def pool_key(request: Request) -> Key:
-    return request.flow.identity, request.target
+    return request.flow.route, request.flow.identity, request.target

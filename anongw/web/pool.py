@@ -1,6 +1,6 @@
 """Kept connections to origins, apart for each identity.
 
-Rules: the key holds the identity, so that no origin can link two of them by a connection. A connection that
+Rules: the key holds the route and the identity, so that no connection crosses either. A connection that
 says or ends anything while nobody waits for it is dropped: unread bytes would be taken for the answer to the
 next request. Bounded in number, per origin and in all, and in time.
 """
@@ -15,7 +15,7 @@ from anongw.net.fiber import Fiber
 from anongw.net.stream import Stream
 from anongw.net.wait import READ
 
-Key = tuple[str, Endpoint]
+Key = tuple[str, str, Endpoint]  # the route's way out, the identity, the origin
 
 
 class Pool:
@@ -27,6 +27,7 @@ class Pool:
         self._kept: dict[Key, list[Stream]] = {}
         # Oldest first: which key each stream is kept under, and until when (seconds, engine's clock).
         self._order: OrderedDict[Stream, tuple[Key, float]] = OrderedDict()
+        self._closed = False
         engine.on_sweep.append(self._expire)
 
     def __len__(self) -> int:
@@ -47,6 +48,9 @@ class Pool:
     def keep(self, key: Key, stream: Stream, fiber: Fiber) -> None:
         """Keep a connection on which one exchange is over and nothing else was said."""
         fiber.give_up(stream)
+        if self._closed:
+            stream.close()
+            return
         streams = self._kept.setdefault(key, [])
         if len(streams) >= self._limits.upstream_kept_per_origin or not _silent(stream):
             if not streams:
@@ -65,6 +69,10 @@ class Pool:
         self._drop(stream)
 
     def close(self) -> None:
+        """Keep nothing any more, now and of the exchanges that are still under way."""
+        if not self._closed:
+            self._closed = True
+            self._engine.on_sweep.remove(self._expire)
         for stream in list(self._order):
             self._drop(stream)
 

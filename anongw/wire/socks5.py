@@ -165,6 +165,22 @@ def reply(code: Reply, kind: AddressType = AddressType.IPV4) -> bytes:
     return bytes((VERSION, code, 0, family)) + bytes(size + 2)
 
 
+def reply_message(reader: Reader) -> Generator[None, None, bytes]:
+    """The whole reply of a server, unread: only its length is understood here (RFC 1928 §6).
+
+    What a server refuses with may end after the code, so nothing more is waited for.
+    """
+    message = yield from reader.exactly(2)
+    if message[1] != Reply.SUCCEEDED:
+        return message
+    message += yield from reader.exactly(2)
+    if message[3] == AddressType.NAME:
+        (length,) = yield from reader.peek(1)
+        return message + (yield from reader.exactly(1 + length + 2))
+    size = 16 if message[3] == AddressType.IPV6 else 4
+    return message + (yield from reader.exactly(size + 2))
+
+
 def _host(reader: Reader, kind: int) -> Generator[None, None, str | Address]:
     if kind == AddressType.IPV4:
         return IPv4Address((yield from reader.exactly(4)))

@@ -16,8 +16,8 @@ from anongw.config import Config, load
 from anongw.users import verify
 
 
-def invoke(*arguments: str, stdin: str = "") -> Result:
-    return CliRunner().invoke(main, arguments, input=stdin)
+def invoke(*arguments: str, stdin: str = "", env: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(main, arguments, input=stdin, env=env)
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
@@ -33,7 +33,14 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 def test_help_teaches(arguments: list[str]) -> None:
     found = invoke(*arguments)
     assert found.exit_code == 0
-    for part in ("anongw serve", "anongw run -- curl", "anongw check", "git -c", "export http_proxy="):
+    for part in (
+        "anongw serve",
+        "anongw serve --chain",
+        "anongw run -- curl",
+        "anongw check",
+        "git -c",
+        "export http_proxy=",
+    ):
         assert part in found.output
 
 
@@ -45,6 +52,7 @@ def test_every_command_has_help(command: str) -> None:
     if command != "passwd":
         for option in (
             "--config",
+            "--chain",
             "--listen",
             "--dns",
             "--allow-private",
@@ -97,6 +105,85 @@ def test_a_wrong_config_ends_with_2_and_the_cure(
     assert part in found.stderr
     assert all(line.startswith("anongw: ") for line in found.stderr.splitlines())
     assert found.stdout == ""
+
+
+HOP = '[[hop]]\nurl = "socks5://{}192.0.2.1"\n'
+
+
+@pytest.fixture
+def chain_file(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.toml"
+    path.write_text(HOP.format(""))
+    return path
+
+
+def test_check_tells_a_chain(chain_file: Path) -> None:
+    found = invoke("check", "--chain", str(chain_file))
+    assert found.exit_code == 0
+    for part in (
+        "everything: through mine",
+        "mine: 1 socks5 192.0.2.1:1080",
+        "note: chains.mine: whoever is on",
+    ):
+        assert part in found.stdout
+    assert "with no chain" not in found.stdout
+    assert found.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "part"),
+    [
+        ("--chain", '[[hop]]\nulr = "x"', "mine.toml:2: hop[0].ulr: there is no such key"),
+        ("--chain", "[[hop]]", "mine.toml:1: hop[0]: write one of url, urls"),
+        (
+            "--chain",
+            '[listen]\naddresses = ["127.0.0.1:1"]',
+            "mine.toml:1: listen: this is a config: use --config",
+        ),
+        ("--chain", "[[hop]\n", "mine.toml:1: not TOML"),
+        ("--config", HOP, "mine.toml:1: hop: this is a chain: use --chain"),
+        ("--config", '[chains]\na = "none.toml"', "none.toml cannot be read: No such file"),
+    ],
+)
+@pytest.mark.parametrize("command", [("check",), ("serve",), ("run", "--", "true")])
+def test_a_wrong_chain_ends_with_2_and_the_cure(
+    chain_file: Path, command: tuple[str, ...], option: str, text: str, part: str
+) -> None:
+    chain_file.write_text(text)
+    found = invoke(command[0], option, str(chain_file), *command[1:])
+    assert found.exit_code == 2
+    assert part in found.stderr
+    assert len(found.stderr.splitlines()) == 1
+    assert found.stdout == ""
+
+
+def test_a_chain_that_is_not_there(tmp_path: Path) -> None:
+    found = invoke("check", "--chain", str(tmp_path / "none.toml"))
+    assert found.exit_code == 2
+    assert "none.toml cannot be read: No such file or directory" in found.stderr
+
+
+def test_check_tells_of_passwords_that_others_can_read(chain_file: Path) -> None:
+    chain_file.write_text(HOP.format("alice:hunter2@"))
+    for mode, told in ((0o644, True), (0o600, False)):
+        chain_file.chmod(mode)
+        found = invoke("check", "--chain", str(chain_file))
+        assert found.exit_code == 0
+        assert (
+            f"note: {chain_file}: others can read the password in it: chmod 600 it" in found.stdout
+        ) is told
+        assert "hunter2" not in found.output
+        assert "alice" not in found.output
+
+
+def test_a_password_of_the_environment(chain_file: Path) -> None:
+    chain_file.write_text(HOP.format("alice@") + 'password_env = "MY_PROXY_PASSWORD"')
+    found = invoke("check", "--chain", str(chain_file))
+    assert found.exit_code == 2
+    assert f"{chain_file}:3: hop[0].password_env: there is no variable MY_PROXY_PASSWORD" in found.stderr
+    found = invoke("check", "--chain", str(chain_file), env={"MY_PROXY_PASSWORD": "hunter2"})
+    assert found.exit_code == 0
+    assert "hunter2" not in found.output
 
 
 def test_a_set_wins_over_an_option_and_the_file(tmp_path: Path) -> None:
@@ -155,6 +242,24 @@ def test_serve_says_what_it_hides_and_ends_with_0() -> None:
     assert errors.rstrip().endswith(
         "stopped: 0 flows, 0 B sent, 0 B received, 0 unknown header lines dropped; refused: none"
     )
+
+
+def test_serve_says_what_its_chain_hides(chain_file: Path) -> None:
+    with start("serve", "--listen", "127.0.0.1:0", "--chain", str(chain_file)) as process:
+        assert process.stdout
+        text = ""
+        for line in process.stdout:
+            text += line
+            if line.startswith("chromium"):
+                break
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+    for part in (
+        "mine: socks5://192.0.2.1:1080 sees this machine's address",
+        "Names: told to the exit of mine",
+    ):
+        assert part in text
 
 
 @pytest.mark.parametrize("command", [["serve"], ["run", "true"]])

@@ -43,6 +43,9 @@ def test_a_listener_that_only_we_reach_needs_nothing(address: str) -> None:
         ("resolve.timeout=0", "resolve.timeout", "must be longer than nothing"),
         ("limits.handshake=0s", "limits.handshake", "must be longer than nothing"),
         ("limits.idle=0", "limits.idle", "must be longer than nothing"),
+        ("control.socket=here", "control.socket", 'write "auto", "off" or an absolute path'),
+        ("control.socket=", "control.socket", 'write "auto", "off" or an absolute path'),
+        (f"control.socket=/{'a' * 107}", "control.socket", "of up to 107 bytes"),
         (f'users."a:b"="{HASH}"', 'users."a:b"', "no colon"),
         (f'users.""="{HASH}"', 'users.""', "1 to 255 bytes"),
         (f'users.{"a" * 256}="{HASH}"', f"users.{'a' * 256}", "1 to 255 bytes"),
@@ -70,6 +73,8 @@ def test_one_client_cannot_have_more_than_all() -> None:
         "limits.shutdown=0",
         "limits.upstream_idle=0",
         "resolve.ttl_most=0",
+        "control.socket=off",
+        f"control.socket=/{'a' * 106}",
     ],
 )
 def test_some_durations_may_be_nothing(setting: str) -> None:

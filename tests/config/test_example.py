@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from anongw.config import Config, load
+from anongw.config import Chain, Config, HopUrl, Route, load
 from anongw.config.example import example
 
 
@@ -26,9 +26,15 @@ def test_every_key_taken_it_still_loads_and_says_the_defaults(tmp_path: Path) ->
     assert rule.drop
     assert rule.set
     assert rule.keep
+    (chain,) = config.chains.values()
+    (hop,) = chain.hop
+    assert hop.members[0].url == HopUrl("socks5://127.0.0.1:9050")
+    assert msgspec.structs.replace(chain, hop=()) == Chain()
+    assert config.route == (Route(to="direct"),)
     plain = msgspec.structs.replace(
         config,
         users={},
+        chains={},
         resolve=msgspec.structs.replace(config.resolve, zones={}, hosts={}),
         scrub=msgspec.structs.replace(config.scrub, rules=()),
     )
@@ -38,7 +44,9 @@ def test_every_key_taken_it_still_loads_and_says_the_defaults(tmp_path: Path) ->
 def test_every_key_is_there() -> None:
     text = example()
     for section in msgspec.structs.fields(Config):
-        assert re.search(rf"^#?\[{section.name}\]$", text, re.MULTILINE)
+        assert re.search(rf"^#?\[+{section.name}[\].]", text, re.MULTILINE), section.name
+    for table in ("[[chains.example.hop]]", "[chains.example.health]", "[chains.example.probe]", "[[route]]"):
+        assert f"\n#{table}\n" in text
     for name in (
         "idle",
         "handshake",
@@ -47,8 +55,26 @@ def test_every_key_is_there() -> None:
         "by_destination",
         "negative_most",
         "clients",
+        "family",
+        "strategy",
+        "password_file",
+        "pin",
+        "hold_most",
+        "protocol",
+        "interface",
+        "socket",
+        "by_client",
     ):
         assert f"\n#{name} = " in text
+
+
+def test_the_keys_of_a_chain_make_a_chains_file(tmp_path: Path) -> None:
+    text = re.sub("^#(?! )", "", example(), flags=re.MULTILINE)
+    text = text[text.index("[chains.example]\n") : text.index("[[route]]\n")]
+    path = tmp_path / "one.toml"
+    path.write_text(text.replace("[chains.example]\n", "").replace("chains.example.", ""))
+    (chain,) = load(None, chain=path).chains.values()
+    assert msgspec.structs.replace(chain, hop=()) == Chain()
 
 
 def test_its_lines_fit_a_screen() -> None:

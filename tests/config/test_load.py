@@ -1,4 +1,4 @@
-"""A config from a file and from settings; every fault at once, with its place and its cure."""
+"""A config from files and from settings; every fault at once, with its place and its cure."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from anongw.config import Cidr, Config, ConfigError, Found, Rule, load
+from anongw.config import Cidr, Config, ConfigError, Found, Route, Rule, exposed, load
 
 Write = Callable[[str], Path]
 
@@ -199,6 +199,112 @@ def test_no_fault_quotes_a_secret(write: Write) -> None:
         with pytest.raises(ConfigError) as caught:
             load(None, [f"users.bob={secret}"])
         assert secret not in str(caught.value)
+
+
+HOP = '[[hop]]\nurl = "socks5://127.0.0.1:9050"\n'
+
+
+def test_one_chain_needs_no_route(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "tor.toml").write_text(HOP)
+    config = load(write('[chains]\ntor = "tor.toml"'))
+    assert list(config.chains) == ["tor"]
+    assert config.route == (Route(to="tor"),)
+
+
+def test_several_chains_need_routes(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "tor.toml").write_text(HOP)
+    text = '[chains]\none = "tor.toml"\ntwo = "tor.toml"\n'
+    ((path, line, message),) = faults(write(text))
+    assert (path, line) == ("chains", 1)
+    assert message == "say what goes through which of one, two: add [[route]] tables"
+    assert load(write(f'{text}[[route]]\nto = "two"')).route == (Route(to="two"),)
+
+
+def test_a_chain_of_the_command_line_is_everybodys_way(write: Write, tmp_path: Path) -> None:
+    chain = tmp_path / "mine.toml"
+    chain.write_text(HOP)
+    path = write('[chains]\nold = "none.toml"\n[[route]]\nto = "direct"\n[limits]\nidle = "3h"')
+    config = load(path, chain=chain)
+    assert list(config.chains) == ["mine"]
+    assert config.route == (Route(to="mine"),)
+    assert config.limits.idle == 10800.0
+    assert load(None, ['route=[{to="refuse"}]'], chain=chain).route == (Route(to="refuse"),)
+    assert load(None, ["chains.mine.tries=7"], chain=chain).chains["mine"].tries == 7
+
+
+def test_faults_of_all_files_are_told_at_once(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "one.toml").write_text('# one\ntires = 3\n[[hop]]\nurl = "socks5://a"\nstrategy = "x"\n')
+    (tmp_path / "two.toml").write_text("[[hop]\n")
+    path = write('[chains]\none = "one.toml"\ntwo = "two.toml"\nthree = "none.toml"\n[polcy]\n')
+    with pytest.raises(ConfigError) as caught:
+        load(path, ["log.levl=debug"])
+    found = [(Path(fault.file).name, fault.line, fault.path) for fault in caught.value.faults]
+    assert found == [
+        ("two.toml", 1, ""),
+        ("anongw.toml", 4, "chains.three"),
+        ("one.toml", 2, "tires"),
+        ("one.toml", 5, "hop[0].strategy"),
+        ("anongw.toml", 5, "polcy"),
+        ("command line", None, "log.levl"),
+    ]
+
+
+def test_faults_that_only_show_together_have_their_line_too(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "one.toml").write_text('[[hop]]\nurl = "socks5://192.0.2.1"\n\n[[hop]]\nurl = "direct"\n')
+    with pytest.raises(ConfigError) as caught:
+        load(write('[chains]\none = "one.toml"\n'))
+    assert str(caught.value).startswith(f"{tmp_path / 'one.toml'}:4: hop[1]: direct cannot stand")
+
+    def also(config: Config) -> Iterator[Found]:
+        yield ("chains", "one", "hop", 1, "url"), f"is {config.chains['one'].hop[1].members[0].url}"
+
+    (tmp_path / "one.toml").write_text('[[hop]]\nurl = "socks5://192.0.2.1"\n\n[[hop]]\nurl = "http://h:1"\n')
+    with pytest.raises(ConfigError) as caught:
+        load(write('[chains]\none = "one.toml"\n'), also=also)
+    assert str(caught.value) == f"{tmp_path / 'one.toml'}:5: hop[1].url: is http://h:1"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        'chains.a.hop=[{url="socks5://u:hunter2@h"}]',
+        'chains.a={hop=[{urls=["socks5://h", "socks5://u:hunter2@h"]}]}',
+        'chains.a.hop=[{member=[{url="socks5://u:hunter2@h"}]}]',
+        'chains={a={hop=[{url="socks5://u:hunter2@h"}]}}',
+    ],
+)
+def test_a_password_on_the_command_line_is_refused(setting: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(None, [setting])
+    (fault,) = caught.value.faults
+    assert (fault.path, fault.file) == ("chains.a.hop", "command line")
+    assert "(ps): use password_env, password_file or a file" in fault.message
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_chain_without_a_password_may_be_typed() -> None:
+    config = load(None, ['chains.a.hop=[{url="socks5://h", isolation="tor"}]'])
+    assert config.route == (Route(to="a"),)
+
+
+def test_files_in_which_others_can_read_a_password(write: Write, tmp_path: Path) -> None:
+    secret, plain = tmp_path / "secret.toml", tmp_path / "plain.toml"
+    secret.write_text('[[hop]]\nurl = "socks5://u:hunter2@h"')
+    plain.write_text('[[hop]]\nurl = "socks5://h"')
+    path = write(
+        '[chains]\na = "secret.toml"\nb = "plain.toml"\n[[chains.c.hop]]\nurl = "socks5://u:p@h"\n'
+        '[[route]]\nto = "a"'
+    )
+    config = load(path)
+    for mode, found in ((0o644, [path, secret]), (0o640, [path, secret]), (0o600, [path])):
+        plain.chmod(0o644)
+        path.chmod(0o644)
+        secret.chmod(mode)
+        assert exposed(config, path, (), None) == found
+    assert exposed(load(None, chain=secret), None, (), secret) == []
+    secret.chmod(0o604)
+    assert exposed(load(None, chain=secret), None, (), secret) == [secret]
+    assert exposed(Config(), None, (), None) == []
 
 
 def test_reading_a_config_imports_neither_loop_nor_network() -> None:

@@ -346,13 +346,43 @@ def test_the_name_is_the_identity(anyio_backend: str) -> None:
             client.message()
         with gateway.connect() as other:
             for name in ("b", "a", ""):
-                other.send(origin.request(f"/{name}", *([basic(name, "y")] if name else [])))
+                other.send(origin.request(f"/{name}", *([basic(name, "x")] if name else [])))
                 assert kept[name].message().first == f"GET /{name} HTTP/1.1"
                 kept[name].send(OK)
                 other.message()
         assert origin.seen == 3
         assert origin.is_left_alone()
         for far in kept.values():
+            far.close()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (basic("a", "x"),),
+        (basic("a", "y"),),
+        (basic("b", "x"),),
+        ("Tor-Stream-Isolation: one",),
+        ("Tor-Stream-Isolation: two",),
+        (basic("a", "x"), "Tor-Stream-Isolation: one"),
+        (),
+    ],
+)
+def test_what_tors_clients_are_told_apart_by(anyio_backend: str, lines: tuple[str, ...]) -> None:
+    """Name, password and header, each by itself: a connection that another left is not taken."""
+    fourth = (basic("a", "x"), "Tor-Stream-Isolation: four")
+    others = [(basic("a", "z"),), ("Tor-Stream-Isolation: three",), fourth]
+    with running(anyio_backend) as gateway, Origin() as origin, gateway.connect() as client:
+        kept: list[Line] = []
+        for said in (*others, lines, lines):
+            client.send(origin.request("/", *said))
+            if len(kept) <= len(others):
+                kept.append(origin.accept())
+            assert "tor-stream-isolation" not in kept[-1].message().headers
+            kept[-1].send(OK)
+            client.message()
+        assert origin.seen == len(others) + 1
+        for far in kept:
             far.close()
 
 

@@ -6,14 +6,19 @@ from contextlib import nullcontext
 import pytest
 
 from anongw.address import Endpoint, parse_host
-from anongw.config import Limits
+from anongw.config import Identity, Limits, Route
 from anongw.errors import Reason, Refused
 from anongw.flow import Flow
 from anongw.inbound.session import Rooms, Session
+from anongw.net.engine import Engine
 from anongw.net.fiber import Fiber
 from anongw.net.pipes import Pipes
 from anongw.net.stream import Stream
+from anongw.route import Table
 from anongw.users import Users, parse_hash
+from anongw.web.deliver import Delivery
+from anongw.web.exchange import Request, Response
+from anongw.web.pool import Pool
 from tests.support.driven import driven
 from tests.support.gateway import user
 
@@ -28,6 +33,10 @@ class Nowhere:
         raise Refused(Reason.HOST_UNREACHABLE)
 
 
+async def unused(request: Request, fiber: Fiber) -> Response:
+    raise AssertionError("no plain request is made here")
+
+
 class Closed(list[Flow]):
     """The flows that are over, in their order."""
 
@@ -38,18 +47,24 @@ async def play(
     """Run `act`, or the coroutine that it returns, within a session."""
     closed = Closed()
     sessions: list[Session] = []
+    idle = Engine()
+    pool = Pool(idle, Limits())
     rooms = Rooms(
         limits=Limits(),
         users=Users(HASHES, 8) if users else None,
+        routes=Table((Route(to="direct"),)),
         dialer=Nowhere(),
+        handler=unused,
+        delivery=Delivery(pool, Limits()),
         pipes=Pipes(0),
-        by_destination=by_destination,
+        identity=Identity(by_destination=by_destination),
+        key=bytes(32),
         finished=closed.append,
         left=lambda _client: None,
     )
 
     async def carry(fiber: Fiber, stream: Stream) -> None:
-        session = Session(Flow("127.0.0.1:1080"), rooms, local=True)
+        session = Session(Flow("127.0.0.1:1080"), lambda: rooms, local=True)
         session.fiber, session.client = fiber, stream
         sessions.append(session)
         acting = act(session)
@@ -60,6 +75,7 @@ async def play(
         flow = engine.flow(carry)
         flow.peer.last()
         await flow.over()
+    idle.shut()
     return sessions[0], closed
 
 

@@ -3,6 +3,8 @@
 import errno
 import ipaddress
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -11,14 +13,16 @@ import pytest
 from anongw.address import Address
 from anongw.errors import Reason, Refused
 from anongw.net.connect import _TELLING, STAGGER, connect, is_this_machine
+from anongw.net.egress import ANYWHERE, Egress
 from anongw.net.fiber import Fiber
 from anongw.net.listen import KEEPALIVE_IDLE
 from anongw.net.reasons import reason_of
 from anongw.net.stream import Stream
+from tests.support import namespace
 from tests.support.driven import DrivenEngine, Played, driven
 from tests.support.sockets import descriptors
 
-V4 = ipaddress.ip_address("127.0.0.1")
+V4, V6 = ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1")
 # Link-local and without a zone: the kernel knows at once that it leads nowhere, on every machine.
 NOWHERE = ipaddress.ip_address("fe80::1")
 
@@ -52,16 +56,19 @@ class Listening:
 class Dialling:
     """A flow that connects, then waits for its client."""
 
-    def __init__(self, engine: DrivenEngine, addresses: Sequence[Address], port: int) -> None:
+    def __init__(
+        self, engine: DrivenEngine, addresses: Sequence[Address], port: int, egress: Egress = ANYWHERE
+    ) -> None:
         self._addresses = addresses
         self._port = port
+        self._egress = egress
         self.stream: Stream | None = None
         self.refused: Refused | None = None
         self.flow: Played = engine.flow(self._carry)
 
     async def _carry(self, fiber: Fiber, client: Stream) -> None:
         try:
-            self.stream = await connect(fiber, self._addresses, self._port)
+            self.stream = await connect(fiber, self._addresses, self._port, self._egress)
             await client.fill()
         except Refused as refused:
             self.refused = refused
@@ -216,8 +223,68 @@ async def test_of_several_failures_the_most_telling_is_told(reversed_: bool) -> 
 
 
 def test_every_reason_it_gives_has_its_place_among_the_telling() -> None:
-    assert {reason_of(code) for code in errno.errorcode} <= set(_TELLING)
+    assert {reason_of(code) for code in errno.errorcode} | {Reason.EGRESS_GONE} == set(_TELLING)
     assert len(set(_TELLING)) == len(_TELLING)
+
+
+@pytest.mark.parametrize("source", ["127.0.0.2", "127.0.0.3"])
+async def test_it_leaves_from_where_it_is_told(source: str) -> None:
+    async with driven() as engine:
+        listener = Listening(engine)
+        dialling = Dialling(engine, [V4], listener.port, Egress("lo", [ipaddress.ip_address(source)]))
+        assert dialling.stream is not None, "on the spot, as without it"
+        assert listener.accept()[1][0] == source
+        assert dialling.stream.sock.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16) == b"lo\0"
+
+
+async def test_an_egress_that_is_gone_is_told_and_nobody_is_called() -> None:
+    async with driven() as engine:
+        listener = Listening(engine)
+        listener.sock.settimeout(0)
+        dialling = Dialling(
+            engine, [V4, V4], listener.port, Egress(source=[ipaddress.ip_address("192.0.2.7")])
+        )
+        assert await dialling.flow.over() is Reason.EGRESS_GONE
+        assert dialling.refused is not None
+        assert dialling.refused.detail == "192.0.2.7 is no address of this machine"
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+@pytest.mark.parametrize("reversed_", [False, True])
+async def test_a_family_without_a_source_is_left_out_and_never_goes_unbound(reversed_: bool) -> None:  # noqa: FBT001
+    async with driven() as engine:
+        four = Listening(engine)
+        four.sock.settimeout(0)
+        Listening(engine, "::1", four.port)
+        addresses: list[Address] = [V4, V6]
+        if reversed_:
+            addresses.reverse()
+        dialling = Dialling(engine, addresses, four.port, Egress(source=[V6]))
+        assert dialling.connected_to == "::1"
+        with pytest.raises(BlockingIOError):
+            four.accept()
+
+
+@pytest.mark.parametrize("reversed_", [False, True])
+async def test_what_the_far_side_said_tells_more_than_a_family_left_out(reversed_: bool) -> None:  # noqa: FBT001
+    async with driven() as engine, free_port() as port:
+        addresses: list[Address] = [V4, V6]
+        if reversed_:
+            addresses.reverse()
+        dialling = Dialling(engine, addresses, port, Egress(source=[V4]))
+        assert await dialling.flow.over() is Reason.CONNECTION_REFUSED
+        assert dialling.refused is not None
+        assert dialling.refused.detail == ""
+
+
+async def test_what_is_not_bound_is_closed() -> None:
+    async with driven() as engine:
+        before = descriptors()
+        dialling = Dialling(engine, [V4, V6, V4], 80, Egress(source=[ipaddress.ip_address("192.0.2.7")]))
+        assert await dialling.flow.over() is Reason.EGRESS_GONE
+        engine.settle()
+        assert len(descriptors() - before) == 1, "the client's own end"
 
 
 async def test_a_flow_that_dies_while_it_connects_leaves_nothing_open() -> None:
@@ -241,3 +308,35 @@ async def test_a_flow_that_dies_while_it_connects_leaves_nothing_open() -> None:
 )
 def test_the_kernel_knows_its_own_addresses(address: str, *, mine: bool) -> None:
     assert is_this_machine(ipaddress.ip_address(address), 80) is mine
+
+
+@pytest.mark.skipif(bool(namespace.why_not()), reason=namespace.why_not() or "namespaces work")
+def test_a_second_address_of_an_interface_is_this_machines_too() -> None:
+    """In a network of its own: for such an address the kernel leaves from the first one."""
+    program = """
+import ipaddress, subprocess
+from anongw.net.connect import is_this_machine
+for words in (
+    "link set lo up",
+    "link add one type veth peer name two",
+    "link set one up",
+    "link set two up",
+    "addr add 20.0.0.1/24 dev one",
+    "addr add 20.0.0.5/24 dev one",
+    "addr add 2a00:20::1/64 dev one nodad",
+    "addr add 2a00:20::5/64 dev one nodad",
+):
+    subprocess.run(["ip", *words.split()], check=True)
+for text in ("20.0.0.1", "20.0.0.5", "2a00:20::1", "2a00:20::5", "20.0.0.7", "2a00:20::7", "127.0.0.9"):
+    print(text, is_this_machine(ipaddress.ip_address(text), 80))
+"""
+    done = subprocess.run(
+        [*namespace.unshare(), sys.executable, "-c", program],
+        cwd=namespace.ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = dict(line.split() for line in done.stdout.splitlines())
+    mine = {"20.0.0.1", "20.0.0.5", "2a00:20::1", "2a00:20::5"}
+    assert {text for text, is_mine in found.items() if is_mine == "True"} == mine

@@ -9,6 +9,8 @@ import pytest
 
 from anongw.errors import Reason, Refused
 from anongw.net.datagram import DATAGRAM_MOST, Datagram
+from anongw.net.egress import Egress
+from tests.support.sockets import descriptors
 
 LOOPBACK = ipaddress.ip_address("127.0.0.1")
 
@@ -74,6 +76,27 @@ async def test_no_way_there() -> None:
     with pytest.raises(Refused) as refused:
         Datagram(ipaddress.ip_address("fe80::1%nowhere0"), 53)
     assert refused.value.reason is Reason.HOST_UNREACHABLE
+
+
+async def test_it_leaves_from_where_it_is_told(peer: socket.socket) -> None:
+    egress = Egress("lo", [ipaddress.ip_address("127.0.0.2")])
+    ports = set()
+    for _ in range(8):
+        with Datagram(LOOPBACK, peer.getsockname()[1], egress) as datagram:
+            await datagram.send(b"x")
+            host, port = peer.recvfrom(10)[1]
+            assert host == "127.0.0.2"
+            ports.add(port)
+    assert len(ports) > 1, "the port is drawn anew all the same"
+
+
+@pytest.mark.parametrize("source", ["192.0.2.7", "::1"])
+async def test_where_it_cannot_leave_from_nothing_is_sent(peer: socket.socket, source: str) -> None:
+    before = descriptors()
+    with pytest.raises(Refused) as refused:
+        Datagram(LOOPBACK, peer.getsockname()[1], Egress(source=[ipaddress.ip_address(source)]))
+    assert refused.value.reason is Reason.EGRESS_GONE
+    assert descriptors() == before
 
 
 async def test_close_wakes_whoever_waits(peer: socket.socket) -> None:

@@ -2,13 +2,14 @@
 
 import socket
 from collections.abc import Generator
+from contextlib import suppress
 
 import pytest
 
 from anongw.errors import Reason, Refused
 from anongw.net.fiber import Fiber
 from anongw.net.stream import CHUNK, SHARE, Stream
-from tests.support.driven import driven
+from tests.support.driven import DrivenEngine, driven
 from tests.support.sockets import Kind, pair, reset
 
 KINDS = pytest.mark.parametrize("kind", list(Kind))
@@ -250,3 +251,37 @@ async def test_a_flow_that_never_waits_gives_way_once_its_share_is_used(act: str
         assert await flow.over() is None
         first, second, third = turns
         assert first < second == third
+
+
+@pytest.mark.parametrize("how", ["last", "reset", "reset and written to", "cut", "ours"])
+async def test_who_ended_it_is_known(how: str) -> None:
+    ended: list[tuple[bool, bool]] = []
+
+    async def carry(fiber: Fiber, client: Stream) -> None:
+        engine = fiber.engine
+        assert isinstance(engine, DrivenEngine)
+        near, far = engine.pair()
+        stream = fiber.adopt(near, Reason.UPSTREAM_CLOSED)
+        closed: list[Stream] = []
+        stream.on_close = closed.append
+        with suppress(Refused):
+            if how == "last":
+                far.last()
+                assert not await stream.fill()
+            elif how.startswith("reset"):
+                far.reset()
+                await (stream.send(b"x") if "written" in how else stream.fill())
+            elif how == "cut":
+                far.last()
+                stream.cut = True
+                with pytest.raises(Refused) as refused:
+                    await stream.fill()
+                assert refused.value.reason is Reason.UPSTREAM_CLOSED
+        stream.close()
+        stream.close()
+        assert closed == [stream]
+        ended.append((stream.ended_first, stream.was_reset))
+
+    async with driven() as engine:
+        await engine.flow(carry).over()
+    assert ended == [(how != "ours", False)]

@@ -10,7 +10,9 @@ import pytest
 from anyio.abc import SocketAttribute
 
 from anongw.errors import Reason, Refused
+from anongw.net.egress import Egress
 from anongw.net.task_stream import TaskStream, connect, sockaddr
+from tests.support.sockets import descriptors
 
 LOOPBACK = ipaddress.ip_address("127.0.0.1")
 Pair = tuple[TaskStream, socket.socket]
@@ -208,6 +210,26 @@ async def test_connect_where_no_network_is() -> None:
     with pytest.raises(Refused) as refused:
         await connect(ipaddress.ip_address("100::1"), 9, 0.05)
     assert refused.value.reason in (Reason.NETWORK_UNREACHABLE, Reason.CONNECT_TIMEOUT)
+
+
+async def test_connect_from_where_it_is_told(listener: socket.socket) -> None:
+    egress = Egress("lo", [ipaddress.ip_address("127.0.0.2")])
+    async with await connect(LOOPBACK, listener.getsockname()[1], 5, egress):
+        accepted, peer = listener.accept()
+        accepted.close()
+        assert peer[0] == "127.0.0.2"
+
+
+@pytest.mark.parametrize("source", ["192.0.2.7", "::1"])
+async def test_connect_from_where_it_cannot(listener: socket.socket, source: str) -> None:
+    listener.settimeout(0)
+    before = descriptors()
+    with pytest.raises(Refused) as refused:
+        await connect(LOOPBACK, listener.getsockname()[1], 5, Egress(source=[ipaddress.ip_address(source)]))
+    assert refused.value.reason is Reason.EGRESS_GONE
+    assert descriptors() == before
+    with pytest.raises(BlockingIOError):
+        listener.accept()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from anongw.address import Address, Endpoint, parse_host
 from anongw.config import Cidr, Rule
 from anongw.errors import Reason, Refused
 from anongw.flow import Flow
+from anongw.net.egress import ANYWHERE
 from anongw.net.fiber import Fiber
 from anongw.net.stream import Stream
 from anongw.outbound.direct import Direct
@@ -54,11 +55,10 @@ class _Mine(Policy):
 async def dial(policy: Policy, names: Names, target: Endpoint) -> Reason | str:
     """The address that was reached, or why none was."""
     outcome: list[Reason | str] = []
-    dialer = Direct(policy, names)
+    dialer = Direct(policy, names, timeout=5, egress=ANYWHERE)
 
     async def carry(fiber: Fiber, _: Stream) -> None:
         flow = Flow("127.0.0.1:1080", identity="user alice")
-        fiber.within(5, Reason.CONNECT_TIMEOUT)
         try:
             stream = await dialer.dial(target, flow, fiber)
         except Refused as refused:

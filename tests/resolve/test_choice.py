@@ -8,14 +8,15 @@ from functools import partial
 import anyio
 import pytest
 
+from anongw.address import Address
 from anongw.errors import Reason, Refused
-from anongw.net.task_stream import connect
-from anongw.resolve.choice import Choice
+from anongw.net.task_stream import TaskStream
+from anongw.resolve.choice import APART_MOST, Choice
 from anongw.resolve.server import Server, parse_server
 from anongw.resolve.upstream import HOLD_DOWN, Way
 from anongw.wire.dns import Answer, Kind, Question
 from tests.support.dns_script import Fault, always, first
-from tests.support.dns_server import FakeDns, running
+from tests.support.dns_server import FakeDns, from_here, running
 
 A = Question("a.example", Kind.A)
 KEY = bytes(32)
@@ -28,13 +29,20 @@ class Two:
         self.fakes = [FakeDns({"a.example": (f"192.0.2.{number}",)}) for number in (1, 2)]
         self.time = 0.0
         self.named: tuple[Server, ...] = ()
+        self.apart = False
+        self.dialled: list[str] = []  # in whose name
+
+    async def dial(self, address: Address, port: int, identity: str) -> TaskStream:
+        self.dialled.append(identity)
+        return await from_here(address, port, identity)
 
     @asynccontextmanager
     async def choice(self, key: bytes | None = KEY, scheme: str = "tcp") -> AsyncIterator[Choice]:
         async with running(*self.fakes), anyio.create_task_group() as tasks:
             way = Way(
-                dial=partial(connect, timeout=20),
-                datagrams=True,
+                dial=self.dial,
+                datagrams=not self.apart,
+                apart=self.apart,
                 ca_file="",
                 timeout=20,
                 draw_id=partial(secrets.randbelow, 1 << 16),
@@ -131,3 +139,25 @@ async def test_servers_that_are_replaced_are_left() -> None:
         two.named = two.named[1:]
         assert server_of(await choice.ask(A, "me")) == "192.0.2.2"
         await two.fakes[0].until(lambda: two.fakes[0].open == 0)
+
+
+async def test_identities_that_are_apart_share_no_connection() -> None:
+    two = Two()
+    two.apart = True
+    async with two.choice(None) as choice:
+        for name in ("alice", "bob", "alice", "bob"):
+            await choice.ask(A, name)
+        assert two.dialled == ["alice", "bob"]
+        assert two.fakes[0].open == 2
+
+
+async def test_of_too_many_that_are_apart_the_oldest_gives_way() -> None:
+    two = Two()
+    two.apart = True
+    async with two.choice(None) as choice:
+        for number in range(APART_MOST + 1):
+            await choice.ask(A, str(number))
+        await two.fakes[0].until(lambda: two.fakes[0].open == APART_MOST)
+        await choice.ask(A, "0")
+        await choice.ask(A, str(APART_MOST))
+        assert two.dialled[-2:] == [str(APART_MOST), "0"]

@@ -11,6 +11,7 @@ import pytest
 from anongw.address import Address
 from anongw.config import Resolve
 from anongw.errors import Reason, Refused
+from anongw.net.egress import Egress
 from anongw.net.task_stream import TaskStream, connect
 from anongw.resolve.resolver import NO_CERTIFICATES, Resolver
 from anongw.resolve.system import ResolvConf
@@ -274,7 +275,7 @@ async def test_system(server: FakeDns, tmp_path: Path) -> None:
 async def test_without_a_network_it_starts_and_later_it_answers(server: FakeDns) -> None:
     network = False
 
-    async def dial(address: Address, port: int) -> TaskStream:
+    async def dial(address: Address, port: int, _identity: str) -> TaskStream:
         if not network:
             raise Refused(Reason.NETWORK_UNREACHABLE)
         return await connect(address, port, 20)
@@ -290,7 +291,7 @@ async def test_without_a_network_it_starts_and_later_it_answers(server: FakeDns)
 async def test_somebody_elses_way_out_carries_no_udp(server: FakeDns) -> None:
     dialled: list[int] = []
 
-    async def dial(address: Address, port: int) -> TaskStream:
+    async def dial(address: Address, port: int, _identity: str) -> TaskStream:
         dialled.append(port)
         return await connect(address, port, 20)
 
@@ -300,6 +301,27 @@ async def test_somebody_elses_way_out_carries_no_udp(server: FakeDns) -> None:
             assert await lookup(asked, "v4.example") == ["192.0.2.4"]
     assert {seen.transport for seen in server.seen} == {"tcp"}
     assert len(dialled) == 1
+
+
+@pytest.mark.parametrize("scheme", ["udp", "tcp"])
+async def test_it_asks_from_where_it_is_told_or_nobody(server: FakeDns, scheme: str) -> None:
+    async with running(server):
+        here, gone = (
+            Resolver(
+                Resolve(servers=(server.url(scheme),)),
+                allow_private=public,
+                egress=Egress("lo", [ipaddress.ip_address(source)]),
+            )
+            for source in ("127.0.0.2", "192.0.2.7")
+        )
+        async with running(here, gone):
+            with pytest.raises(Refused) as refused:
+                await gone.addresses("v4.example", "me")
+            assert refused.value.reason is Reason.RESOLVER_FAILED
+            assert refused.value.detail.endswith("egress-gone: 192.0.2.7 is no address of this machine")
+            assert server.seen == []
+            assert await lookup(here, "v4.example") == ["192.0.2.4"]
+    assert server.peers == {"127.0.0.2"}
 
 
 async def test_before_and_after_its_life_it_asks_nobody(server: FakeDns) -> None:

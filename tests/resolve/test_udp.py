@@ -1,8 +1,11 @@
 """UDP: what is believed, and what leads to TCP."""
 
+import ipaddress
+
 import pytest
 
 from anongw.errors import Reason, Refused
+from anongw.net.egress import ANYWHERE, Egress
 from anongw.resolve import udp
 from anongw.resolve.server import Server, parse_server
 from anongw.wire.dns import Answer, Kind, Question
@@ -17,11 +20,11 @@ def server() -> FakeDns:
     return FakeDns({"a.example": ("192.0.2.1",)})
 
 
-async def ask(server: FakeDns, wait: float = 20) -> Answer | None:
+async def ask(server: FakeDns, wait: float = 20, egress: Egress = ANYWHERE) -> Answer | None:
     async with running(server):
         target = parse_server(server.url("udp"))
         assert isinstance(target, Server)
-        return await udp.ask(target, A, lambda: 4711, wait)
+        return await udp.ask(target, A, lambda: 4711, wait, egress)
 
 
 async def test_a_question_and_its_answer(server: FakeDns) -> None:
@@ -71,3 +74,19 @@ async def test_a_resolver_that_could_not_find_out(server: FakeDns) -> None:
         with pytest.raises(Refused) as refused:
             await udp.ask(target, A, lambda: 1)
     assert refused.value.reason is Reason.RESOLVER_FAILED
+
+
+async def test_a_question_leaves_from_where_it_is_told(server: FakeDns) -> None:
+    assert await ask(server, egress=Egress("lo", [ipaddress.ip_address("127.0.0.2")]))
+    assert server.peers == {"127.0.0.2"}
+
+
+async def test_a_question_that_has_nowhere_to_leave_from(server: FakeDns) -> None:
+    nowhere = Egress(source=[ipaddress.ip_address("192.0.2.7")])
+    async with running(server):
+        target = parse_server(server.url("udp"))
+        assert isinstance(target, Server)
+        with pytest.raises(Refused) as refused:
+            await udp.ask(target, A, lambda: 1, egress=nowhere)
+    assert refused.value.reason is Reason.EGRESS_GONE
+    assert server.seen == []

@@ -1,5 +1,6 @@
 """One resolver: its connection, what ends it, and what a failure costs."""
 
+import ipaddress
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import trustme
 
 from anongw.errors import Reason, Refused
 from anongw.net import tls
+from anongw.net.egress import Egress
 from anongw.resolve.server import Scheme
 from anongw.resolve.upstream import HOLD_DOWN, preload
 from anongw.wire.dns import Kind, Question
@@ -122,6 +124,27 @@ async def test_a_name_that_cannot_be_asked_is_not_its_fault(
         assert refused.value.reason is Reason.MALFORMED
         assert not upstream.resting
         assert (await upstream.ask(A)).addresses
+
+
+@pytest.mark.parametrize("scheme", ["udp", *SCHEMES])
+async def test_by_every_scheme_from_where_it_is_told(server: FakeDns, ca_file: str, scheme: str) -> None:
+    egress = Egress("lo", [ipaddress.ip_address("127.0.0.2")])
+    async with asking(server, scheme, ca_file, egress=egress) as upstream:
+        assert (await upstream.ask(A)).addresses
+    assert server.peers == {"127.0.0.2"}
+
+
+@pytest.mark.parametrize("scheme", ["udp", *SCHEMES])
+async def test_with_nowhere_to_leave_from_nothing_is_asked_and_no_server_blamed(
+    server: FakeDns, ca_file: str, scheme: str
+) -> None:
+    nowhere = Egress(source=[ipaddress.ip_address("192.0.2.7")])
+    async with asking(server, scheme, ca_file, egress=nowhere) as upstream:
+        with pytest.raises(Refused) as refused:
+            await upstream.ask(A)
+        assert refused.value.reason is Reason.EGRESS_GONE
+        assert not upstream.resting
+    assert (server.seen, server.connections) == ([], 0)
 
 
 @pytest.mark.parametrize("fault", [Fault.TRUNCATED, Fault.SILENCE, Fault.GARBAGE, Fault.WRONG_QUESTION])

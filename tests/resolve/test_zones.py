@@ -2,12 +2,13 @@
 
 import pytest
 
-from anongw.resolve.zones import PRIVATE_SUFFIXES, is_private, longest, suffixes
+from anongw.resolve.zones import PRIVATE_SUFFIXES, is_private, longest
 
 
 def test_the_list() -> None:
     assert {
         "localhost", "local", "internal", "onion", "home.arpa", "invalid", "alt", "test",
+        "i2p",
     } == PRIVATE_SUFFIXES  # fmt: skip
 
 
@@ -27,9 +28,6 @@ def test_a_private_suffix_is_private_at_any_depth(suffix: str) -> None:
 def test_other_names(name: str, private: bool) -> None:  # noqa: FBT001 - a column of the table
     assert is_private(name) is private
 
-
-def test_suffixes() -> None:
-    assert list(suffixes("a.b.c")) == ["a.b.c", "b.c", "c"]
 
 
 @pytest.mark.parametrize(

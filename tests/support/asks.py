@@ -122,6 +122,18 @@ CODES = {
     "name-not-found": (0x04, 502),
     "resolver-failed": (0x04, 502),
     "connection-refused": (0x05, 502),
+    "network-unreachable": (0x03, 502),
+    "host-unreachable": (0x04, 502),
+    "connect-timeout": (0x06, 504),
+    "upstream-closed": (0x01, 502),
+    "egress-gone": (0x01, 502),
+    "hop-unreachable": (0x01, 502),
+    "hop-timeout": (0x06, 504),
+    "hop-closed": (0x01, 502),
+    "hop-malformed": (0x01, 502),
+    "hop-auth": (0x01, 502),
+    "hop-tls": (0x01, 502),
+    "hop-refused": (0x02, 403),
 }
 
 SOCKS5 = Way(

@@ -26,6 +26,27 @@ def read(report: Path) -> list[Event]:
     return [Event(*json.loads(line)) for line in report.read_text().splitlines()]
 
 
+class Follower:
+    """The report of a process that still runs under the hook."""
+
+    def __init__(self, report: Path) -> None:
+        self.report = report
+        self._place = 0
+
+    @property
+    def program(self) -> tuple[str, ...]:
+        return sys.executable, "-m", "tests.support.audit", str(self.report)
+
+    def new(self) -> list[Event]:
+        """What it has done since the last look."""
+        with self.report.open("rb") as file:
+            file.seek(self._place)
+            lines = file.read()
+        whole = lines[: lines.rfind(b"\n") + 1]
+        self._place += len(whole)
+        return [Event(*json.loads(line)) for line in whole.splitlines()]
+
+
 def _hook(report: int, name: str, args: tuple[object, ...]) -> None:
     if not name.startswith(_WATCHED):
         return

@@ -19,10 +19,12 @@ import dns.message
 import dns.rcode
 import dns.rrset
 import trustme
-from anyio.abc import ByteStream, SocketStream, TaskGroup, TaskStatus
+from anyio.abc import ByteStream, SocketAttribute, SocketStream, TaskGroup, TaskStatus
 from anyio.streams.tls import TLSAttribute, TLSStream
 
-from anongw.net.task_stream import connect
+from anongw.address import Address
+from anongw.net.egress import ANYWHERE, Egress
+from anongw.net.task_stream import TaskStream, connect
 from anongw.resolve.resolver import Resolver
 from anongw.resolve.server import Server, parse_server
 from anongw.resolve.upstream import Upstream, Way
@@ -48,6 +50,7 @@ class FakeDns:
         self.script: Script = lambda _: None
         self.seen: list[Seen] = []
         self.connections = 0
+        self.peers: set[str] = set()  # the addresses that questions or connections came from
         self.open = 0  # connections
         self.streams_most = 100  # HTTP/2: its limit on streams
         self.shut_window = False  # HTTP/2: no room for a query until it is announced
@@ -103,6 +106,7 @@ class FakeDns:
                 tasks.start_soon(self._datagram, udp, wire, peer)
 
     async def _datagram(self, udp: anyio.abc.UDPSocket, wire: bytes, peer: tuple[str, int]) -> None:
+        self.peers.add(peer[0])
         for answer in await self.answers(Seen("udp", 0, wire)):
             async with self._sending:
                 await udp.sendto(answer, *peer)
@@ -116,6 +120,7 @@ class FakeDns:
         self.connections += 1
         self.open += 1
         number = self.connections
+        self.peers.add(str(raw.extra(SocketAttribute.remote_address)[0]))
         try:
             async with raw:
                 stream: ByteStream = raw
@@ -296,20 +301,33 @@ async def running(*lives: FakeDns | Resolver) -> AsyncIterator[None]:
         tasks.cancel_scope.cancel()
 
 
+async def from_here(address: Address, port: int, _identity: str, *, egress: Egress = ANYWHERE) -> TaskStream:
+    """How a test's own connections to a server are made, for everybody alike."""
+    return await connect(address, port, timeout=20, egress=egress)
+
+
 @asynccontextmanager
-async def asking(
-    server: FakeDns, scheme: str, ca_file: str = "", *, seconds: float = 20, idle: float = 20
+async def asking(  # noqa: PLR0913 - one fact each, named at every call
+    server: FakeDns,
+    scheme: str,
+    ca_file: str = "",
+    *,
+    seconds: float = 20,
+    idle: float = 20,
+    egress: Egress = ANYWHERE,
 ) -> AsyncIterator[Upstream]:
     """The server running, and what asks it by that scheme."""
     way = Way(
-        dial=partial(connect, timeout=20),
+        dial=partial(from_here, egress=egress),
         datagrams=True,
+        apart=False,
         ca_file=ca_file,
         timeout=seconds,
         draw_id=partial(secrets.randbelow, 1 << 16),
         now=time.monotonic,
         udp_wait=0.05,
         idle=idle,
+        egress=egress,
     )
     async with running(server), anyio.create_task_group() as tasks:
         target = parse_server(server.url(scheme))

@@ -6,7 +6,7 @@ local variables around it; to `task.example` the same in the task that looks the
 
 from collections.abc import Sequence
 
-from anongw import gateway
+from anongw import generation
 from anongw.address import Address, Endpoint
 from anongw.cli import main
 from anongw.flow import Flow
@@ -34,5 +34,5 @@ class FaultyResolver(Resolver):
 
 if __name__ == "__main__":
     # Before the gateway builds its rooms.
-    vars(gateway).update(Direct=FaultyDirect, Resolver=FaultyResolver)
+    vars(generation).update(Direct=FaultyDirect, Resolver=FaultyResolver)
     main(prog_name="anongw")

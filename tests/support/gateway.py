@@ -29,6 +29,7 @@ BASE = (
     # Nobody answers there: a look-up that a test did not expect is an error, not a leak.
     'resolve.servers=["tcp://127.0.0.1:1"]',
     "limits.shutdown=1s",
+    "control.socket=off",
 )
 
 

@@ -2,6 +2,8 @@
 
     client 10.77.0.2 --- 10.77.0.1 gateway 20.0.0.1 --- 20.0.0.53, .80, ... outside
                                    2a00:20::1         2a00:20::53, ::80
+                                   20.1.0.1 --- 20.1.0.254 (the second cable, where a test lays it)
+                                   2a00:21::1   2a00:21::fe
 
 They live as long as one holder process does, which `unshare` starts in a new network namespace (and, for an
 ordinary user, in a user namespace). It makes sockets in each of them and hands them out; the gateway itself
@@ -32,6 +34,10 @@ RESOLVER, ORIGIN, REFUSING = "20.0.0.53", "20.0.0.80", "20.0.0.81"
 RESOLVER_6, ORIGIN_6 = "2a00:20::53", "2a00:20::80"
 _ROUTER, _ROUTER_6 = "20.0.0.254", "2a00:20::fe"
 CABLE_INSIDE, CABLE_OUTSIDE = "in0", "out0"  # the gateway's ends
+# A second way outside, which the routing table takes only where the first does not lead.
+CABLE_SECOND = "out1"
+GATEWAY_SECOND, GATEWAY_SECOND_6 = "20.1.0.1", "2a00:21::1"
+ROUTER_SECOND, ROUTER_SECOND_6 = "20.1.0.254", "2a00:21::fe"
 
 _CLONE_NEWNET = 0x40000000  # sched.h
 _ALL_FRAMES = 0x0003  # ETH_P_ALL, if_ether.h
@@ -63,6 +69,27 @@ class Networks:
         """All that passes one of the gateway's interfaces, from now on."""
         return self._ask({"where": "gateway", "frames": cable})
 
+    @contextmanager
+    def second_cable(self) -> Iterator[None]:
+        """It is there until the block ends, or until the test has cut it."""
+        self._control.send(json.dumps({"second": True}).encode())
+        said = self._control.recv(4096)
+        assert said == b"laid", said.decode()
+        try:
+            yield
+        finally:
+            if CABLE_SECOND in self.ip("-brief", "link"):
+                self.cut()
+
+    def cut(self) -> None:
+        """Take the second cable away, with its interface, addresses and routes."""
+        self.ip("link", "del", CABLE_SECOND)
+
+    def ip(self, *words: str) -> str:
+        """Run it in the gateway's network; what it says."""
+        done = subprocess.run([*self.prefix, "ip", *words], check=True, capture_output=True, text=True)
+        return done.stdout
+
     def _socket(self, where: str, host: str, kind: int, port: int) -> socket.socket:
         return self._ask({"where": where, "host": host, "kind": kind, "port": port})
 
@@ -78,7 +105,7 @@ def why_not() -> str:
     for program in ("unshare", "nsenter", "ip"):
         if shutil.which(program) is None:
             return f"{program} is not installed"
-    tried = subprocess.run([*_unshare(), "true"], capture_output=True, check=False)
+    tried = subprocess.run([*unshare(), "true"], capture_output=True, check=False)
     if tried.returncode:
         # Where an ordinary user may not: Debian before 11 has the switch
         # kernel.unprivileged_userns_clone, Ubuntu from 24.04 kernel.apparmor_restrict_unprivileged_userns.
@@ -92,7 +119,7 @@ def networks() -> Iterator[Networks]:
     here.settimeout(20)
     with here, there:
         holder = subprocess.Popen(
-            [*_unshare(), sys.executable, "-m", "tests.support.namespace", str(there.fileno())],
+            [*unshare(), sys.executable, "-m", "tests.support.namespace", str(there.fileno())],
             cwd=ROOT,
             pass_fds=(there.fileno(),),
         )
@@ -105,7 +132,7 @@ def networks() -> Iterator[Networks]:
             holder.wait()
 
 
-def _unshare() -> list[str]:
+def unshare() -> list[str]:
     own_user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     return ["unshare", *own_user, "--net", "--"]
 
@@ -128,10 +155,8 @@ class _Holder:
 
     def build(self) -> None:
         self._enter("gateway")
-        for near, far, name in ((CABLE_INSIDE, "eth0", "client"), (CABLE_OUTSIDE, "eth1", "outside")):
-            space = f"/proc/{os.getpid()}/fd/{self._spaces[name]}"
-            _ip(f"link add {near} type veth peer name {far}")
-            _ip(f"link set {far} netns {space}")
+        self._cable(CABLE_INSIDE, "eth0", "client")
+        self._cable(CABLE_OUTSIDE, "eth1", "outside")
         self._set_up(CABLE_INSIDE, f"{GATEWAY_INSIDE}/24")
         self._set_up(CABLE_OUTSIDE, f"{GATEWAY_OUTSIDE}/24", f"{GATEWAY_OUTSIDE_6}/64")
         self._enter("client")
@@ -145,10 +170,27 @@ class _Holder:
         _ip(f"route add default via {_ROUTER}")
         _ip(f"-6 route add default via {_ROUTER_6}")
 
+    def second(self) -> None:
+        """Answers may come by another cable than the questions went: no filter on the way back."""
+        self._enter("gateway")
+        self._cable(CABLE_SECOND, "eth2", "outside")
+        _do_not_filter()
+        self._set_up(CABLE_SECOND, f"{GATEWAY_SECOND}/24", f"{GATEWAY_SECOND_6}/64")
+        self._enter("outside")
+        _do_not_filter()
+        self._set_up("eth2", f"{ROUTER_SECOND}/24", f"{ROUTER_SECOND_6}/64")
+        self._enter("gateway")
+        _ip(f"route add default via {ROUTER_SECOND} metric 5000")
+        _ip(f"-6 route add default via {ROUTER_SECOND_6} metric 5000")
+
     def serve(self, control: socket.socket) -> None:
         control.send(b"ready")
         while said := control.recv(4096):
             wanted = json.loads(said)
+            if "second" in wanted:
+                self.second()
+                control.send(b"laid")
+                continue
             self._enter(wanted["where"])
             try:
                 sock = _make(wanted)
@@ -159,6 +201,12 @@ class _Holder:
                 self._enter("gateway")  # where `nsenter` finds us
             with sock:
                 socket.send_fds(control, [b"made"], [sock.fileno()])
+
+    def _cable(self, near: str, far: str, name: str) -> None:
+        """From the network that we are in to another one."""
+        space = f"/proc/{os.getpid()}/fd/{self._spaces[name]}"
+        _ip(f"link add {near} type veth peer name {far}")
+        _ip(f"link set {far} netns {space}")
 
     def _set_up(self, device: str, *addresses: str) -> None:
         _ip("link set lo up")
@@ -178,6 +226,12 @@ class _Holder:
 
 def _this_network() -> int:
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+
+
+def _do_not_filter() -> None:
+    """RFC 3704: strict reverse paths would drop what comes by the cable that routes do not prefer."""
+    for device in Path("/proc/sys/net/ipv4/conf").iterdir():
+        (device / "rp_filter").write_text("0")
 
 
 def _ip(words: str) -> None:

@@ -101,7 +101,8 @@ def gateway(
     environment: dict[str, str] | None = None,
 ) -> Iterator[Gateway]:
     """Run one with these `--set` settings; `program` may put other programs in front of it."""
-    sets = [word for setting in settings for word in ("--set", setting)]
+    # First, so that a test may say otherwise.
+    sets = [word for setting in ("control.socket=off", *settings) for word in ("--set", setting)]
     errors = directory / "gateway.err"
     with errors.open("wb") as stream:
         process = subprocess.Popen(

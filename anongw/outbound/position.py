@@ -1,0 +1,184 @@
+"""Which member of a position a dial goes through: one upstream, or some of a pool.
+
+Rules, each with its test:
+
+- Nobody is chosen but the members that the file lists, and never one that this dial has tried.
+- A member that is down gets nobody new while there is another. Where all are down, the one that is due next
+  is chosen all the same: a pool is never dead for ever, and never a reason to go another way.
+- An identity keeps its members, so that it looks like one person with one exit: for `sticky` seconds or
+  `sticky_count` connections, whichever is over first, and then moves to others, if there are any.
+- What one identity does moves no other. So an identity moves when a dial of its own failed, and not because
+  its member went down in another's hands: who can make that happen could watch the two move together.
+"""
+
+import random
+from collections import OrderedDict
+from collections.abc import Container
+from dataclasses import dataclass
+
+from anongw import config
+from anongw.outbound.health import Score, State
+
+Indexes = tuple[int, ...]  # of members, in the order in which they are dialled
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStatus:
+    """What may be told of a member: nothing of who uses it."""
+
+    url: str  # without credentials
+    state: State
+    held: float  # seconds until it is tried again
+    live: int
+    dials: int
+    failures: int
+    latency: float | None  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A position at one moment."""
+
+    strategy: str
+    members: tuple[MemberStatus, ...]
+    identities: int  # how many have members of their own
+
+
+@dataclass(slots=True)
+class _Stay:
+    """An identity with its members."""
+
+    indexes: Indexes
+    since: float
+    used: int = 0  # connections that came about
+
+
+class Position:
+    """One `[[hop]]`: its members, how they do, and who goes through which. Times are as in `Score`.
+
+    Args:
+        settings: the position as the chain's file has it.
+        health: when its members are down.
+        draw: where chance comes from; `random.SystemRandom()`, except in a test.
+        sticky_most: identities to remember; the one that was away longest is forgotten, and chooses anew.
+
+    """
+
+    def __init__(
+        self, settings: config.Hop, health: config.Health, *, draw: random.Random, sticky_most: int
+    ) -> None:
+        self.settings = settings
+        self.members = settings.members
+        self.scores = tuple(Score(health) for _ in self.members)
+        self._health = health
+        self._draw = draw
+        self._sticky_most = sticky_most
+        # A fail-over's first member is everybody's, as soon as it is up again.
+        self._sticks = settings.sticky > 0 and settings.strategy != "fail-over"
+        self._stays: OrderedDict[str, _Stay] = OrderedDict()  # the one that was away longest first
+        self._turn = 0  # whose it is, for round-robin
+
+    def choose(self, identity: str, now: float, tried: frozenset[int]) -> Indexes:
+        """`pick` different members for a dial; () where so many are not left beside those `tried`."""
+        if not self._sticks:
+            return self._pick(now, tried, had=())
+        stay = self._stays.get(identity)
+        if stay is not None and self._holds(stay, now) and tried.isdisjoint(stay.indexes):
+            self._stays.move_to_end(identity)
+            return stay.indexes
+        indexes = self._pick(now, tried, had=stay.indexes if stay else ())
+        if indexes:
+            # At once, and not when the dial has succeeded: a browser dials six times before that.
+            self._remember(identity, _Stay(indexes, now))
+        return indexes
+
+    def used(self, identity: str, indexes: Indexes) -> None:
+        """A dial of this identity through these succeeded: one more of `sticky_count`."""
+        stay = self._stays.get(identity)
+        if stay is not None and stay.indexes == indexes:
+            stay.used += 1
+
+    def forget(self, identity: str) -> None:
+        """It chooses anew, as if it had never been here."""
+        self._stays.pop(identity, None)
+
+    def entered(self, index: int) -> None:
+        """A connection through this member begins."""
+        self.scores[index].live += 1
+
+    def left(self, index: int) -> None:
+        """It is over."""
+        self.scores[index].live -= 1
+
+    def inherit(self, old: "Position") -> None:
+        """Take over what `old`, this position before a reload, knows of members that are the same.
+
+        Connections through `old` go on, and are counted here too.
+        """
+        places = {member: index for index, member in enumerate(self.members)}
+        moved = {index: places[was] for index, was in enumerate(old.members) if was in places}
+        scores = list(self.scores)
+        for before, index in moved.items():
+            scores[index] = old.scores[before]
+            scores[index].settings = self._health
+        self.scores = tuple(scores)
+        if not self._sticks:
+            return
+        for identity, stay in old._stays.items():  # noqa: SLF001 - another of this class
+            indexes = tuple(dict.fromkeys(moved[index] for index in stay.indexes if index in moved))
+            if len(indexes) == self.settings.pick:
+                self._remember(identity, _Stay(indexes, stay.since, stay.used))
+
+    def snapshot(self, now: float) -> Snapshot:
+        members = tuple(
+            MemberStatus(
+                url=str(member.url),
+                state=score.state(now),
+                held=max(0.0, score.held_until - now),
+                live=score.live,
+                dials=score.dials,
+                failures=score.failures,
+                latency=score.latency,
+            )
+            for member, score in zip(self.members, self.scores, strict=True)
+        )
+        staying = sum(self._holds(stay, now) for stay in self._stays.values())
+        return Snapshot(self.settings.strategy, members, staying)
+
+    def _holds(self, stay: _Stay, now: float) -> bool:
+        most = self.settings.sticky_count
+        return now < stay.since + self.settings.sticky and (not most or stay.used < most)
+
+    def _remember(self, identity: str, stay: _Stay) -> None:
+        self._stays[identity] = stay
+        self._stays.move_to_end(identity)
+        if len(self._stays) > self._sticky_most:
+            self._stays.popitem(last=False)
+
+    def _pick(self, now: float, tried: Container[int], had: Container[int]) -> Indexes:
+        """The best that are left: others than the identity `had`, as far as any are not down."""
+        left = [index for index in range(len(self.members)) if index not in tried]
+        # Fewer hops than the file says are none at all.
+        if len(left) < self.settings.pick:
+            return ()
+        down = {index for index in left if self.scores[index].state(now) is State.DOWN}
+        usable = self._by_strategy([index for index in left if index not in down])
+        usable.sort(key=lambda index: index in had)
+        due = sorted(down, key=lambda index: self.scores[index].held_until)
+        chosen = (usable + due)[: self.settings.pick]
+        self._turn = (chosen[-1] + 1) % len(self.members)
+        self._draw.shuffle(chosen)
+        return tuple(chosen)
+
+    def _by_strategy(self, usable: list[int]) -> list[int]:
+        """The first is the first choice."""
+        match self.settings.strategy:
+            case "fail-over":
+                return usable
+            case "round-robin":
+                return sorted(usable, key=lambda index: (index - self._turn) % len(self.members))
+            case "random":
+                return self._draw.sample(usable, len(usable))
+            case "least-used":
+                mixed = self._draw.sample(usable, len(usable))
+                return sorted(mixed, key=lambda index: self.scores[index].live)
