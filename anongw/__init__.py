@@ -4,13 +4,16 @@ accept -> detect -> handshake -> policy -> route -> (resolve) -> dial -> answer 
 
 cli/          arguments -> config -> run; exit codes
 check.py      what a config would do, in plain words
-gateway.py    builds the rooms from the config; carries one connection from accept to close
+gateway.py    carries one connection from accept to close; stops and reloads
+reporting.py  what it says of itself              control.py  whom it says it to
+generation.py the rooms of one config, which a reload replaces
 inbound/      what the client asks (SOCKS, HTTP), and how it is answered
 web/          plain HTTP requests: scrub, forward, deliver
-outbound/     the way out: judged, resolved, judged again, connected
+outbound/     the ways out: through chains of hops, or directly: judged, resolved, judged again, connected
 resolve/      names -> addresses; the only place that may
 admission.py  may this client connect?     policy.py  may this flow go there?
 users.py      is this password right?      route.py   which way does it go, in whose name?
+targets.py    rules about names and addresses
 log.py        what is said, and what is never said
 net/          everything that touches a socket: the engine, streams, the relay
 wire/         bytes <-> values, no I/O at all

@@ -11,12 +11,21 @@ from tests.support.process import ROOT
 README = (ROOT / "README.md").read_text()
 
 
-def test_its_config_loads(tmp_path: Path) -> None:
-    example = re.search(r"```toml\n(.*?)```", README, re.DOTALL)
-    assert example
-    (tmp_path / "anongw.toml").write_text(example[1])
-    config = load(tmp_path / "anongw.toml", also=check.faults)
-    assert config.scrub.profile == "strict"
+CHAIN, CONFIG, ROUTES = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+
+
+def test_its_chain_loads(tmp_path: Path) -> None:
+    (tmp_path / "chain.toml").write_text(CHAIN)
+    config = load(None, chain=tmp_path / "chain.toml", also=check.faults)
+    assert len(config.chains["chain"].hop) == 2
+
+
+def test_its_configs_load(tmp_path: Path) -> None:
+    (tmp_path / "anongw.toml").write_text(CONFIG)
+    assert load(tmp_path / "anongw.toml", also=check.faults).scrub.profile == "strict"
+    (tmp_path / "routes.toml").write_text(ROUTES)
+    (tmp_path / "chains").symlink_to(ROOT / "chains")
+    assert [route.to for route in load(tmp_path / "routes.toml", also=check.faults).route] == ["tor", "refuse"]
 
 
 def test_its_lines_are_those_that_serve_prints() -> None:
