@@ -87,27 +87,28 @@ def _write(path: Path, text: str, *, force: bool) -> None:
         raise Failure(f"{path}: cannot be written: {error.strerror}") from None
 
 
-class _Target(click.ParamType):
-    name = "HOST:PORT"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Endpoint:
-        host, _, port = value.rpartition(":")
-        try:
-            endpoint = Endpoint(parse_host(host), parse_port(port))
-        except Refused:
-            endpoint = None
-        # An IPv6 address without brackets has no end.
-        if endpoint is None or (":" in host) != host.startswith("["):
-            self.fail('write it like "example.org:443", an IPv6 address in brackets', param, ctx)
-        return endpoint
+def _endpoint(_context: click.Context, _option: click.Parameter, text: str | None) -> Endpoint | None:
+    if text is None:
+        return None
+    host, _, port = text.rpartition(":")
+    wrong = click.BadParameter('write it like "example.org:443", IPv6 in brackets')
+    if (":" in host) != host.startswith("["):
+        raise wrong  # where an address without brackets ends, nobody can tell
+    try:
+        return Endpoint(parse_host(host), parse_port(port))
+    except Refused:
+        raise wrong from None
 
 
 @chain.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--target", type=_Target(), help="A host of yours to go through to, by way of each exit.")
 @click.option(
-    "--config", "path", type=click.Path(path_type=Path), help="A TOML file; its resolvers are asked."
+    "--target",
+    metavar="HOST:PORT",
+    callback=_endpoint,
+    help="A host of yours: go through to it, by each exit.",
 )
+@click.option("--config", "path", type=click.Path(path_type=Path), help="A TOML file, for all but the chain.")
 @click.option("--json", "as_json", is_flag=True, help="A line of JSON instead of a table.")
 @click.option(
     "--timeout",
@@ -135,7 +136,7 @@ def test(
         raise Wrong(str(error)) from None
     log.setup(config.log)
     findings = _examine(config, target, timeout)
-    from anongw.cli.findings import amiss, as_json as encoded, show
+    from anongw.cli.findings import amiss, encoded, show
 
     if as_json:
         click.echo(encoded(findings))
@@ -151,15 +152,12 @@ def _examine(config: Config, target: Endpoint | None, timeout: float | None) -> 
     """With its progress on the terminal."""
     import anyio
 
-    from anongw.cli.examination import examine, judge
+    from anongw.cli.examination import examine, objection
     from anongw.cli.findings import progress
 
     (chain,) = config.chains.values()
-    try:
-        if target is not None:
-            judge(target, config, chain)
-    except Refused as refused:
-        raise Wrong(f"--target {target}: {refused}, {refused.detail}") from None
+    if target and (why := objection(target, config, chain)):
+        raise Wrong(f"--target {target}: {why}")
     looks = sum(len(hop.members) for hop in chain.hop) + (len(chain.hop[-1].members) if target else 0)
     # __main__ has Ctrl-C end us on the spot, which would leave the terminal without its cursor.
     signal.signal(signal.SIGINT, signal.default_int_handler)

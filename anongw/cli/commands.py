@@ -36,6 +36,7 @@ _HELP = """Reach the network without showing who you are: SOCKS5, SOCKS4a and HT
   anongw run -- curl https://example.org/        one program, with a gateway of its own
   anongw check --config FILE                     what a config does, or what is wrong with it
   anongw check --example                         every setting, its meaning and default
+  anongw chain test FILE                         which proxies of a chain work, and how fast
   anongw passwd alice                            a line for [users]
   anongw status                                  how the running gateway fares
   anongw reload                                  have it read its config again

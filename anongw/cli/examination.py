@@ -35,27 +35,26 @@ from anongw.outbound.relays import Step
 from anongw.policy import Policy
 from anongw.resolve.resolver import Resolver
 
-# Dials at a time, all by way of the same hops. A browser opens six to one site; a hop has room for a few more.
+# Dials at a time, all by way of the same hops: as many as a browser makes for one page, so that every hop
+# has room for them.
 SIDE_BY_SIDE = 8
 _KEY_BYTES = 32
 
 Findings = Sequence[Sequence[Finding]]  # of each member of each position
 
 
-def judge(target: Endpoint, settings: Config, chain: config.Chain) -> None:
-    """A test goes to no target that a client could not go to, and shows it to nobody who would not see it then.
-
-    Raises:
-        Refused: as the chain would refuse a client.
-    """
-    Policy(settings.policy).judge_afar(target, overlays=chain.overlays)
+def objection(target: Endpoint, settings: Config, chain: config.Chain) -> str:
+    """Why no client could go to a target, or why a test cannot: a sentence; "" if it may be gone to."""
+    try:
+        Policy(settings.policy).judge_afar(target, overlays=chain.overlays)
+    except Refused as refused:
+        return f"is refused to clients too ({refused}), by [policy] or for want of the chain's overlays"
     if isinstance(target.host, str):
-        if chain.names == "here":
-            raise Refused(
-                Reason.UNSUPPORTED_ADDRESS, "this chain tells no names to its exit: write an address"
-            )
-    elif chain.family != "any" and isinstance(target.host, IPv4Address) != (chain.family == "ipv4"):
-        raise Refused(Reason.UNSUPPORTED_ADDRESS, f"the chain is {chain.family} only")
+        # A client's is looked up through the chain; what is not looked up would be told to the exit.
+        return "this chain tells its exit no names: write an address" if chain.names == "here" else ""
+    if chain.family != "any" and isinstance(target.host, IPv4Address) != (chain.family == "ipv4"):
+        return f"the chain is {chain.family} only"
+    return ""
 
 
 async def examine(
@@ -72,7 +71,7 @@ async def examine(
     place of a position each time that a member of it has been looked at.
 
     Raises:
-        BaseException: a bug of ours that a dial ran into.
+        BaseException: a bug of ours, whatever it is.
     """
     bugs: list[BaseException] = []
     engine = Engine(on_bug=bugs.append)

@@ -65,7 +65,7 @@ def show(findings: Findings) -> None:
     standard_output().print(rows)
 
 
-def as_json(findings: Findings) -> bytes:
+def encoded(findings: Findings) -> bytes:
     """The same for a program; times in milliseconds."""
     return msgspec.json.encode(
         [

@@ -108,7 +108,6 @@ class Bridge:
         "_deaf",
         "_engine",
         "_far",
-        "_far_gone",
         "_finished",
         "_inner",
         "_linger_until",
@@ -137,7 +136,6 @@ class Bridge:
         self._finished = False  # and the hop was told
         self._told = False  # the hop has said its last, and the near side was told
         self._deaf = False  # the hop takes nothing more
-        self._far_gone = False  # its connection hung up; it may have said something before that
         self._linger_until = math.inf  # on the engine's clock, once the near side is closed
 
     def start(self) -> None:
@@ -169,7 +167,7 @@ class Bridge:
 
     def unsent(self) -> int:
         """Bytes that are under way to the hop."""
-        if self.ended:
+        if self.ended or self._deaf:
             return 0
         held = sum(len(waiting) for waiting in (self._unsaid, self._cipher) if waiting is not None)
         return held + self._client.waiting + self._far.unsent()
@@ -239,18 +237,21 @@ class Bridge:
         """The hop takes nothing more. It may have said something before that."""
         self._deaf = True
         self._unsaid = self._cipher = None
-        # Whoever writes to the near side is to know at once.
+        # Whoever writes to the near side is to know at once. What it has written is discarded: a Unix socket that
+        # is closed with unread bytes resets its peer, for which there may be a clean end yet.
         with suppress(OSError):
             self._inner.sock.shutdown(socket.SHUT_RD)
+            while self._inner.sock.recv_into(self._engine.buffer, CHUNK):
+                pass
 
     # From the far side to the near one
 
     def _far_stirs(self, events: int) -> None:
-        if self._cipher is not None and events & (WRITE | GONE):
+        if self._cipher is not None and events & WRITE:
             self._send()
             self._encrypt()
-        if events & GONE:
-            self._far_gone = True
+        if events & GONE and not self._deaf:
+            self._lose_the_hops_ear()
         if events & (READ | GONE):
             self._decrypt()
 
@@ -321,8 +322,6 @@ class Bridge:
         elif self._client.ended and self._plain is None and not self._told:
             self._told = True
             self._inner.send_eof()
-        if self._client.ended and self._far_gone and not self._deaf:
-            self._lose_the_hops_ear()
         if self._near_ended and self._cipher is None and not self._finished:
             self._finished = True
             self._far.send_eof()
@@ -351,16 +350,8 @@ class Bridge:
         self.ended = True
         self.near.bridge = None
         self.near.cut = cut
-        if self._deaf and not cut:
-            self._discard_unsaid()
         if self._linger_until < math.inf:
             # Another list, for this one may be in the middle of being walked through.
             self._engine.on_sweep = [look for look in self._engine.on_sweep if look != self._sweep]
         self._engine.close(self._inner)
         self._engine.close(self._far)
-
-    def _discard_unsaid(self) -> None:
-        """A Unix socket that is closed with unread bytes resets its peer, whose end is a clean one here."""
-        with suppress(OSError):
-            while self._inner.sock.recv_into(self._engine.buffer, CHUNK):
-                pass

@@ -1,8 +1,8 @@
 """One look at one member of a chain: how far a dial to it gets, how long each stage takes, and why it ends.
 
-It is a dial as clients make them, by the same `Path`, in a name that was never used before and never is again:
-what is found is what a client would meet. A path tells a hop's fault from the target's and from nobody's; here
-that becomes a word for a person, and the fault that was seen, without anybody's login.
+It is a dial as clients make them, by the same `Path`, in a name that was never used before: what is found is
+what a client would meet. A path tells a hop's fault from the target's and from nobody's; here that becomes a
+word for a person, and what was seen of it, without anybody's login.
 """
 
 import enum
@@ -60,7 +60,7 @@ class Finding:
 
 
 class Examiner:
-    """Makes such dials. `hop`: seconds to reach a hop, and to enter it; `whole`: for a dial, and for a target."""
+    """Makes such dials. Seconds: `hop` to reach a hop, and to enter it; `whole` for a dial, or a target."""
 
     def __init__(self, reach: Reach, isolation: Isolation, *, hop: float, whole: float) -> None:
         self._reach = reach
@@ -86,7 +86,7 @@ class Examiner:
         return _Dial(steps, began, path.passed).succeeded(proved=target is not None)
 
 
-# The protocols in which a hop speaks before it is asked for anything, and those in which it has a log-in then.
+# In which protocols a hop has spoken once it is entered, and in which entering it takes time at all.
 _SPEAKS = frozenset({"socks5"})
 _ENTERED = frozenset({"socks5", "https"})
 
@@ -162,9 +162,8 @@ class _Dial:
 
     def _out_of_reach(self, step: Step, refused: Refused) -> str:
         place = self._steps.index(step)
-        return (
-            f"{_words(refused)}, by way of {self._steps[place - 1].member.url}" if place else _words(refused)
-        )
+        way = f", by way of {self._steps[place - 1].member.url}" if place else ""
+        return f"{_words(refused)}{way}"
 
     def _asked_for(self, step: Step) -> str:
         place = self._steps.index(step) + 1

@@ -46,6 +46,8 @@ class Isolation:
 
         A config has isolation or a login of its own, with `{token}` in it or without; never both.
         """
+        if member.isolation == "off" and member.user is None and member.password is None:
+            return None
         token, other = self._tokens(identity, _label(member))
         if member.isolation == "off":
             return _filled(member.user, member.password, token)
@@ -80,8 +82,6 @@ def _label(member: Member) -> str:
     return f"{member.url} {member.user or ''}"
 
 
-def _filled(user: str | None, password: Secret | None, token: str) -> Login | None:
-    if user is None and password is None:
-        return None
+def _filled(user: str | None, password: Secret | None, token: str) -> Login:
     text = password.reveal() if password is not None else ""
     return Login((user or "").replace(TOKEN, token), Secret(text.replace(TOKEN, token)))

@@ -42,6 +42,10 @@ class TlsSocket:
         self._ended = False  # the other side said close_notify
         self._last = False  # so did we
 
+    @property
+    def unsent(self) -> int:
+        return len(self._cipher) + self._outgoing.pending
+
     def shake_hands(self) -> bool:
         try:
             self._tls.do_handshake()
@@ -51,19 +55,19 @@ class TlsSocket:
             return False
         finally:
             with suppress(BlockingIOError):
-                self._flush()
+                self.flush()
         return True
 
     def send(self, data: bytes) -> int:
-        self._flush()
+        self.flush()
         sent = self._tls.write(data[: 2**14])
         with suppress(BlockingIOError):
-            self._flush()
+            self.flush()
         return sent
 
     def recv(self, most: int) -> bytes:
         with suppress(OSError):
-            self._flush()
+            self.flush()
         self._decrypt()
         while not (self._plain or self._ended):
             self._hear()
@@ -78,7 +82,7 @@ class TlsSocket:
         with suppress(ssl.SSLWantReadError):
             self._tls.unwrap()
         with suppress(BlockingIOError):
-            self._flush()
+            self.flush()
 
     def setsockopt(self, *args: object) -> None:
         self._sock.setsockopt(*args)  # type: ignore[call-overload]
@@ -101,12 +105,31 @@ class TlsSocket:
                 pass
             self._ended = True
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         while self._cipher or self._outgoing.pending:
             self._cipher = self._cipher or self._outgoing.read()
             self._cipher = self._cipher[self._sock.send(self._cipher) :]
         if self._last:
             self._sock.shutdown(socket.SHUT_WR)
+
+
+class Hop(End):
+    """The far end: what it said may still have to leave."""
+
+    def __init__(self, sock: TlsSocket) -> None:
+        super().__init__(Peer(sock), _SAYINGS[1], 0, 0)  # type: ignore[arg-type] - it looks like one
+        self._sock = sock
+
+    def move(self) -> bool:
+        before = self._sock.unsent
+        if before and not self.gone:
+            with suppress(OSError):
+                self._sock.flush()
+        return super().move() or self._sock.unsent != before
+
+    @property
+    def over(self) -> bool:
+        return super().over and (bool(self.gone) or self.hears == "reset" or not self._sock.unsent)
 
 
 class BridgedTunnel(Bridged):
@@ -132,10 +155,7 @@ async def play(version: ssl.TLSVersion, script: Script, outcomes: Counter[str]) 
         hop = TlsSocket(tunnel.wire.sock, serving(version))
         while not (hop.shake_hands() and tunnel.relay):
             await engine.at_rest()
-        ends = (
-            End(tunnel.client, _SAYINGS[0], 0, 0),
-            End(Peer(hop), _SAYINGS[1], 0, 0),  # type: ignore[arg-type] - it looks like one
-        )
+        ends = (End(tunnel.client, _SAYINGS[0], 0, 0), Hop(hop))
         for which, (action, size), rounds in script.actions:
             ends[which].act(action, size)
             for _ in range(rounds):

@@ -28,6 +28,10 @@ Scheme = Literal["socks5", "socks4", "http"]
 Place = tuple[str, int]
 
 
+def _from_here(host: str) -> socket.socket:
+    return socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+
+
 def certified(ca: trustme.CA, *names: str) -> ssl.SSLContext:
     """A server's context with a certificate for these names and addresses."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -49,8 +53,12 @@ class FakeHop:
         names: Mapping[str, Place] | None = None,
         tls: ssl.SSLContext | None = None,
         listener: socket.socket | None = None,
+        outgoing: Callable[[str], socket.socket] = _from_here,
     ) -> None:
-        """`early`: what comes in one segment with the reply. `listener`: from another network, perhaps."""
+        """`early`: what comes in one segment with the reply.
+
+        `listener`, and what makes the socket by which it goes on: from another network, perhaps.
+        """
         self.protocol = protocol
         self.fault = fault
         self.cut = cut
@@ -60,6 +68,7 @@ class FakeHop:
         self.seen: list[Seen] = []
         self._tls = tls
         self._listener = listener or listening("127.0.0.1")
+        self._outgoing = outgoing
         self.place: Place = self._listener.getsockname()[:2]
         self._changed = threading.Condition()
         self._wires: set[Wire] = set()
@@ -224,7 +233,7 @@ class FakeHop:
         where = self.names.get(seen.host) or (None if seen.kind == "name" else seen.target)
         if where is None:
             talk.refuse(protocol.reply(UNREACHABLE))
-        target = Wire(socket.socket(socket.AF_INET6 if ":" in where[0] else socket.AF_INET))
+        target = Wire(self._outgoing(where[0]))
         with self._open(target):
             try:
                 target.sock.connect(where)

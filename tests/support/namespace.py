@@ -1,9 +1,11 @@
 """Three networks of our own: a client's, the gateway's and the outside, joined by two virtual cables.
 
-    client 10.77.0.2 --- 10.77.0.1 gateway 20.0.0.1 --- 20.0.0.53, .80, ... outside
-                                   2a00:20::1         2a00:20::53, ::80
+    client 10.77.0.2 --- 10.77.0.1 gateway 20.0.0.1 --- 20.0.0.11, .53, .80, ... outside
+                                   2a00:20::1         2a00:20::11, ::53, ::80
                                    20.1.0.1 --- 20.1.0.254 (the second cable, where a test lays it)
                                    2a00:21::1   2a00:21::fe
+
+What those outside say to each other passes the outside's own loopback, from address to address.
 
 They live as long as one holder process does, which `unshare` starts in a new network namespace (and, for an
 ordinary user, in a user namespace). It makes sockets in each of them and hands them out; the gateway itself
@@ -19,6 +21,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,8 +35,12 @@ GATEWAY_OUTSIDE_6 = "2a00:20::1"
 # Addresses of the outside. They look public, so that the gateway needs no exemption to reach them.
 RESOLVER, ORIGIN, REFUSING = "20.0.0.53", "20.0.0.80", "20.0.0.81"
 RESOLVER_6, ORIGIN_6 = "2a00:20::53", "2a00:20::80"
+# Of the hops of a chain, in their order; each connects to the next from its own.
+HOPS, HOPS_6 = ("20.0.0.11", "20.0.0.12", "20.0.0.13"), ("2a00:20::11", "2a00:20::12", "2a00:20::13")
+NOBODY = "20.0.0.99"  # outside as well, and never heard of
 _ROUTER, _ROUTER_6 = "20.0.0.254", "2a00:20::fe"
 CABLE_INSIDE, CABLE_OUTSIDE = "in0", "out0"  # the gateway's ends
+LOOPBACK = "lo"  # every network has its own
 # A second way outside, which the routing table takes only where the first does not lead.
 CABLE_SECOND = "out1"
 GATEWAY_SECOND, GATEWAY_SECOND_6 = "20.1.0.1", "2a00:21::1"
@@ -41,6 +48,8 @@ ROUTER_SECOND, ROUTER_SECOND_6 = "20.1.0.254", "2a00:21::fe"
 
 _CLONE_NEWNET = 0x40000000  # sched.h
 _ALL_FRAMES = 0x0003  # ETH_P_ALL, if_ether.h
+_SO_RCVBUFFORCE = 33  # asm-generic/socket.h
+_FRAMES_KEPT = 32 << 20  # bytes
 
 
 class Networks:
@@ -49,13 +58,19 @@ class Networks:
     def __init__(self, control: socket.socket, holder: subprocess.Popen[bytes]) -> None:
         self._control = control
         self._holder = holder
+        self._asking = threading.Lock()  # the hops' threads ask, too
         self.prefix = _enter(holder.pid)  # put in front of a program that is to run beside the gateway
 
     def listener(self, host: str, port: int = 0) -> socket.socket:
         """A listening socket outside."""
-        sock = self._socket("outside", host, socket.SOCK_STREAM, port)
+        wanted = {"where": "outside", "host": host, "kind": socket.SOCK_STREAM, "port": port, "reuse": True}
+        sock = self._ask(wanted)
         sock.listen(100)
         return sock
+
+    def outgoing(self, host: str, host_6: str) -> Callable[[str], socket.socket]:
+        """For one outside who goes on from these addresses: what makes a TCP socket toward another."""
+        return lambda target: self._socket("outside", host_6 if ":" in target else host, socket.SOCK_STREAM, 0)
 
     def datagrams(self, host: str, port: int = 0) -> socket.socket:
         """A UDP socket outside."""
@@ -65,9 +80,9 @@ class Networks:
         """A TCP socket of the client's, not connected yet."""
         return self._socket("client", CLIENT, socket.SOCK_STREAM, 0)
 
-    def frames(self, cable: str) -> socket.socket:
-        """All that passes one of the gateway's interfaces, from now on."""
-        return self._ask({"where": "gateway", "frames": cable})
+    def frames(self, cable: str, where: str = "gateway") -> socket.socket:
+        """All that passes one of the gateway's interfaces (or another network's), from now on."""
+        return self._ask({"where": where, "frames": cable})
 
     @contextmanager
     def second_cable(self) -> Iterator[None]:
@@ -94,8 +109,9 @@ class Networks:
         return self._ask({"where": where, "host": host, "kind": kind, "port": port})
 
     def _ask(self, wanted: dict[str, object]) -> socket.socket:
-        self._control.send(json.dumps(wanted).encode())
-        said, descriptors, _, _ = socket.recv_fds(self._control, 4096, 1)
+        with self._asking:
+            self._control.send(json.dumps(wanted).encode())
+            said, descriptors, _, _ = socket.recv_fds(self._control, 4096, 1)
         assert descriptors, said.decode()
         return socket.socket(fileno=descriptors[0])
 
@@ -164,8 +180,9 @@ class _Holder:
         Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("20000 29999")
         self._set_up("eth0", f"{CLIENT}/24")
         self._enter("outside")
-        outside = [f"{one}/24" for one in (_ROUTER, RESOLVER, ORIGIN, REFUSING)]
-        self._set_up("eth1", *outside, *(f"{one}/64" for one in (_ROUTER_6, RESOLVER_6, ORIGIN_6)))
+        outside = [f"{one}/24" for one in (_ROUTER, RESOLVER, ORIGIN, REFUSING, *HOPS)]
+        outside_6 = [f"{one}/64" for one in (_ROUTER_6, RESOLVER_6, ORIGIN_6, *HOPS_6)]
+        self._set_up("eth1", *outside, *outside_6)
         self._enter("gateway")
         _ip(f"route add default via {_ROUTER}")
         _ip(f"-6 route add default via {_ROUTER_6}")
@@ -241,11 +258,17 @@ def _ip(words: str) -> None:
 def _make(wanted: dict[str, str | int]) -> socket.socket:
     if "frames" in wanted:
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 << 20)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _FRAMES_KEPT)
+        except PermissionError:  # it is not root's namespace: what net.core.rmem_max allows
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _FRAMES_KEPT)
         sock.bind((str(wanted["frames"]), _ALL_FRAMES))
         return sock
     host = str(wanted["host"])
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, int(wanted["kind"]))
+    if "reuse" in wanted:
+        # A hop that is back listens on the port where its old connections may be in TIME-WAIT.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind((host, int(wanted["port"])))
     return sock
 

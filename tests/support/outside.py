@@ -9,8 +9,9 @@ import re
 import selectors
 import socket
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -183,25 +184,63 @@ class Origin(_Loop):
 
 
 class Names(_Loop):
-    """A name server over UDP. `records`: a name to its addresses; a name that is missing does not exist."""
+    """A name server over UDP. `records`: a name to its addresses; a name that is missing does not exist.
 
-    def __init__(self, sock: socket.socket, records: Mapping[str, tuple[str, ...]]) -> None:
+    `listener`: over TCP too, each message behind its length (RFC 1035 section 4.2.2).
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        records: Mapping[str, tuple[str, ...]],
+        listener: socket.socket | None = None,
+    ) -> None:
         super().__init__()
         self.records = records
         self.silent = False  # hears, and says nothing
         self.asked: list[str] = []
         self.raw: list[bytes] = []
         self.port = sock.getsockname()[1]
-        self._selector.register(sock, selectors.EVENT_READ, sock)
+        self._selector.register(sock, selectors.EVENT_READ, self._datagram)
+        if listener is not None:
+            self._selector.register(listener, selectors.EVENT_READ, self._accept)
 
     def _ready(self, key: selectors.SelectorKey, events: int) -> None:
-        sock: socket.socket = key.data
+        serve: Callable[[socket.socket], None] = key.data
+        assert isinstance(key.fileobj, socket.socket)
+        serve(key.fileobj)
+
+    def _accept(self, listener: socket.socket) -> None:
+        sock, _ = listener.accept()
+        self._selector.register(sock, selectors.EVENT_READ, partial(self._framed, bytearray()))
+
+    def _datagram(self, sock: socket.socket) -> None:
         wire, peer = sock.recvfrom(65535)
+        if (reply := self._answer(wire)) is not None:
+            sock.sendto(reply, peer)
+
+    def _framed(self, early: bytearray, sock: socket.socket) -> None:
+        try:
+            data = sock.recv(65535)
+        except OSError:
+            data = b""
+        if not data:
+            self._selector.unregister(sock)
+            sock.close()
+            return
+        early += data
+        while len(early) >= 2 and len(early) >= (end := 2 + int.from_bytes(early[:2], "big")):
+            reply = self._answer(bytes(early[2:end]))
+            del early[:end]
+            if reply is not None:
+                with suppress(OSError):  # it has left
+                    sock.sendall(len(reply).to_bytes(2, "big") + reply)
+
+    def _answer(self, wire: bytes) -> bytes | None:
         query = dns.message.from_wire(wire)
         self.raw.append(wire)
         self.asked.append(query.question[0].name.to_text(omit_final_dot=True))
-        if not self.silent:
-            sock.sendto(self._reply(query).to_wire(), peer)
+        return None if self.silent else self._reply(query).to_wire()
 
     def _reply(self, query: dns.message.Message) -> dns.message.Message:
         reply = dns.message.make_response(query)
