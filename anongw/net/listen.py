@@ -43,18 +43,12 @@ class Listener:
         self.owner = self
         self.starved = 0  # how often the system had no descriptor or memory for a connection
         self.name = spell(sock)
+        self.local_only = _is_local(sock)  # only this machine's own programs can reach it
         self._engine = engine
         self._accepted = accepted
         self._paused = False
         engine.arm(self, READ)
         engine.on_sweep.append(self._resume)
-
-    @property
-    def local_only(self) -> bool:
-        """Only this machine's own programs can reach it."""
-        if self.sock.family == socket.AF_UNIX:
-            return True
-        return ipaddress.ip_address(self.sock.getsockname()[0]).is_loopback
 
     def ready(self, _source: object, _events: int) -> None:
         for _ in range(ACCEPTS_A_TURN):
@@ -134,6 +128,10 @@ def spell(sock: socket.socket) -> str:
     if sock.family == socket.AF_INET6:
         return f"[{name[0]}]:{name[1]}"
     return f"{name[0]}:{name[1]}"
+
+
+def _is_local(sock: socket.socket) -> bool:
+    return sock.family == socket.AF_UNIX or ipaddress.ip_address(sock.getsockname()[0]).is_loopback
 
 
 def _bind_unix(path: str, backlog: int) -> socket.socket:

@@ -82,7 +82,8 @@ class Relay:
         self.active = self._engine.now
         fiber.wake_at = self.active + self._idle
         for direction in (self._up, self._down):
-            self._engine.watch(direction.source, READ)
+            # A FIN may be told of twice, as something to read and as an end: to ask for less would be a call.
+            self._engine.watch(direction.source, READ, keep=LAST)
             direction.pending = memoryview(direction.source.reader.take()) or None
         # Only now: moving bytes one way may find the other side broken, and read what it said.
         for direction in (self._up, self._down):
