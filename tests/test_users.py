@@ -90,6 +90,24 @@ async def test_one_at_a_time_and_no_more_waiting_than_may() -> None:
     assert await users.check(b"alice", b"wrong") is False, "the queue is free again"
 
 
+async def test_one_check_answers_for_all_who_ask_the_same_at_once() -> None:
+    users = Gated(HASHES, 8)
+    answers: list[bool] = []
+
+    async def ask(password: bytes) -> None:
+        answers.append(await users.check(b"alice", password))
+
+    async with anyio.create_task_group() as group:
+        for password in (b"right", b"right", b"right", b"wrong", b"wrong"):
+            group.start_soon(ask, password)
+        while users._waiting < 5:
+            await anyio.lowlevel.checkpoint()
+        users.gate.set()
+    assert sorted(answers) == [False, False, True, True, True]
+    # What is wrong is remembered by nobody: each of those is checked.
+    assert users.checks == 3
+
+
 async def test_a_client_that_leaves_gives_its_place_up() -> None:
     users = Gated(HASHES, 1)
     async with anyio.create_task_group() as group:
@@ -112,9 +130,11 @@ class Gated(Users):
         self.gate = threading.Event()
         self._now = 0
         self.most_at_once = 0
+        self.checks = 0
 
     def _verify(self, name: bytes, password: bytes) -> bool:
         self._now += 1
+        self.checks += 1
         self.most_at_once = max(self.most_at_once, self._now)
         self.gate.wait(10)
         right = super()._verify(name, password)
