@@ -1,0 +1,199 @@
+/* What clients do with an open tunnel. */
+#include "load.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    MESSAGE = 64,
+    OPENING_MOST = 64,   /* handshakes at once while kept tunnels are opened */
+    FAILURES_MOST = 100, /* visits that may fail; they are counted and told */
+    BULK_BESIDE = 4,     /* downloads beside the pings of `uneven` */
+};
+
+struct done done;
+static struct client **kept;
+static unsigned wanted, asked, there;
+static bool running;
+
+static void open_more(void);
+
+static void unit_done(const struct client *client) {
+    static uint64_t room;
+    if (done.units == room) {
+        room = room * 2 + 65536;
+        done.waits = realloc(done.waits, room * sizeof *done.waits);
+        if (done.waits == NULL) die("out of memory");
+    }
+    uint64_t wait = now() - client->began;
+    done.waits[done.units++] = wait < UINT32_MAX ? (uint32_t)wait : UINT32_MAX;
+}
+
+static void is_there(struct client *client) {
+    if (running) {
+        client->work->start(client);
+        return;
+    }
+    kept[there++] = client;
+    open_more();
+}
+
+static void dies(struct client *client, const char *what) {
+    (void)client;
+    die("%s; %u of %u tunnels were open", what, there, wanted);
+}
+
+/* --- short messages: ping keeps its tunnel, visit takes a new one each time, hold says one thing and stays */
+
+static void pong(struct end *end, unsigned events);
+
+static void ping(struct client *client) {
+    char message[MESSAGE] = "e";
+    client->end.ready = pong;
+    client->have = 0;
+    say(client->end.fd, message, sizeof message, 0);
+}
+
+static void ping_start(struct client *client) {
+    client->began = now();
+    ping(client);
+}
+
+static void nothing(struct client *client) { (void)client; }
+
+static void visit_failed(struct client *client, const char *what) {
+    if (++done.failures > FAILURES_MOST) die("%s, again and again", what);
+    give_up(&client->end);
+    client_open(client->work);
+}
+
+static const struct work pings = {is_there, ping_start, dies}, visits = {ping, nothing, visit_failed},
+                         holds = {ping, nothing, dies};
+
+static void pong(struct end *end, unsigned events) {
+    struct client *client = (struct client *)end;
+    char data[MESSAGE];
+    (void)events;
+    ssize_t size = recv(end->fd, data, sizeof data - client->have, 0);
+    if (size < 0 && would_block()) return;
+    if (size <= 0) {
+        client->work->failed(client, "the proxy closed a tunnel");
+        return;
+    }
+    client->have += (size_t)size;
+    if (client->have < MESSAGE) return;
+    unit_done(client);
+    if (client->work == &pings) ping_start(client);
+    else if (client->work == &holds) is_there(client);
+    else {
+        give_up(end);
+        if (task.pause > 0) usleep(task.pause);
+        client_open(&visits);
+    }
+}
+
+/* --- bulk */
+
+static void moves(struct end *end, unsigned events) {
+    struct client *client = (struct client *)end;
+    long size = events & EPOLLIN ? drain(end->fd, UINT64_MAX) : -1;
+    if (size == 0 || events & (EPOLLERR | EPOLLHUP)) die("the proxy closed a tunnel");
+    if (size > 0) done.bytes += (uint64_t)size;
+    if (events & EPOLLOUT) pour(end->fd, &any_bytes, &client->sent, UINT64_MAX);
+}
+
+static void move(struct client *client, const char *service, unsigned events) {
+    client->end.ready = moves;
+    say(client->end.fd, service, 1, 0);
+    rewatch(&client->end, events);
+}
+
+static void down_start(struct client *client) { move(client, "s", EPOLLIN); }
+static void up_start(struct client *client) { move(client, "k", EPOLLOUT); }
+static void both_start(struct client *client) { move(client, "b", EPOLLIN | EPOLLOUT); }
+
+static const struct work downs = {is_there, down_start, dies}, ups = {is_there, up_start, dies},
+                         boths = {is_there, both_start, dies};
+
+/* --- plain HTTP, one request after the other on each connection */
+
+static void browses(struct end *end, unsigned events);
+
+static void http_start(struct client *client) {
+    char head[1024];
+    int size = sprintf(head,
+                       "%s http://127.0.0.%u:%u%s HTTP/1.1\r\nHost: 127.0.0.%u:%u\r\n"
+                       "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
+                       "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
+                       "Accept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate\r\n"
+                       "Cookie: session=0123456789abcdef\r\nProxy-Connection: keep-alive\r\n",
+                       task.upload ? "POST" : "GET", 2 + client->target, task.origin, task.path, 2 + client->target,
+                       task.origin);
+    if (task.upload) size += sprintf(head + size, "Content-Length: %llu\r\n", (unsigned long long)task.upload);
+    size += sprintf(head + size, "\r\n");
+    client->end.ready = browses;
+    client->began = now();
+    client->sent = 0;
+    message_again(&client->message);
+    say(client->end.fd, head, (size_t)size, task.upload ? MSG_MORE : 0);
+    if (task.upload) rewatch(&client->end, EPOLLIN | EPOLLOUT);
+}
+
+static const struct work https = {is_there, http_start, dies};
+
+static void browses(struct end *end, unsigned events) {
+    struct client *client = (struct client *)end;
+    if (events & EPOLLOUT && client->sent < task.upload) {
+        pour(end->fd, &any_bytes, &client->sent, task.upload);
+        if (client->sent == task.upload) rewatch(end, EPOLLIN);
+    }
+    if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR))) return;
+    uint64_t before = client->message.body;
+    message_read(&client->message, end->fd);
+    done.bytes += client->message.body - before;
+    if (client->message.state == WHOLE) unit_done(client);
+    if (client->message.state == GONE || (client->message.state == WHOLE && client->message.is_last)) {
+        done.reopened++;
+        give_up(end);
+        client_open(&https);
+    } else if (client->message.state == WHOLE)
+        http_start(client);
+}
+
+/* --- all of them */
+
+static const struct work *work_of(unsigned number) {
+    static const struct {
+        const char *name;
+        const struct work *work;
+    } works[] = {{"ping", &pings}, {"visit", &visits}, {"hold", &holds},  {"down", &downs},
+                 {"up", &ups},     {"both", &boths},   {"http", &https}};
+    if (strcmp(task.work, "uneven") == 0) return number < BULK_BESIDE ? &downs : &pings;
+    for (size_t i = 0; i < sizeof works / sizeof *works; i++)
+        if (strcmp(task.work, works[i].name) == 0) return works[i].work;
+    die("there is no work %s", task.work);
+}
+
+static void open_more(void) {
+    while (asked < wanted && asked - there < OPENING_MOST) client_open(work_of(asked++));
+}
+
+void works_open(void) {
+    wanted = work_of(task.clients) == &visits ? 0 : task.clients;
+    kept = made((wanted + 1) * sizeof *kept);
+    open_more();
+}
+
+bool works_are_open(void) { return there == wanted; }
+
+void works_start(void) {
+    done.units = done.bytes = done.failures = done.reopened = 0;
+    origin_bytes = 0;
+    running = true;
+    for (unsigned i = 0; i < there; i++) kept[i]->work->start(kept[i]);
+    for (unsigned i = wanted; i < task.clients; i++) client_open(work_of(i));
+}
