@@ -43,15 +43,16 @@ class Choice:
         """The answer of the first server that has one.
 
         Raises:
-            Refused: RESOLVER_FAILED, with what the last of them said.
+            Refused: RESOLVER_FAILED, with what the last of them said; EGRESS_GONE where none could be asked.
         """
-        failure = ""
+        failure, gone = "", True
         for upstream in self._order(identity):
             try:
                 return await upstream.ask(question)
             except Refused as refused:
                 failure = f"{refused.reason.value}: {refused.detail}"
-        raise Refused(Reason.RESOLVER_FAILED, failure)
+                gone = gone and refused.reason is Reason.EGRESS_GONE
+        raise Refused(Reason.EGRESS_GONE if gone and failure else Reason.RESOLVER_FAILED, failure)
 
     def _order(self, identity: str) -> list[Upstream]:
         upstreams = list(self._shelf(identity if self._way.apart else _EVERYBODY).values())

@@ -170,7 +170,7 @@ def test_an_interface_that_goes_away_is_replaced_by_nothing(play: Play) -> None:
             scene.networks.cut()
             for way in WAYS:
                 scene.refuses(way, ORIGIN, "egress-gone")
-                scene.refuses(way, "both.example", "resolver-failed")
+                scene.refuses(way, "both.example", "egress-gone")
                 scene.refuses(way, "origin.example", "egress-gone")  # known since before
             scene.refuses(SOCKS5_V6, ORIGIN_6, "egress-gone")
             assert len(scene.names.asked) == asked
@@ -185,7 +185,7 @@ def test_without_its_interface_no_resolver_is_asked_by_another(play: Play, schem
     with play(BOUND, server) as scene, scene.passed(CABLE_OUTSIDE) as first:
         scene.networks.cut()
         for way in WAYS:
-            scene.refuses(way, "origin.example", "resolver-failed")
+            scene.refuses(way, "origin.example", "egress-gone")
     assert first.packets == []
 
 
@@ -216,7 +216,7 @@ def test_a_source_that_goes_away_is_replaced_by_nothing(play: Play) -> None:
         with scene.passed(CABLE_OUTSIDE) as first:
             for way in WAYS:
                 scene.refuses(way, "origin.example", "egress-gone")
-                scene.refuses(way, "both.example", "resolver-failed")
+                scene.refuses(way, "both.example", "egress-gone")
             scene.refuses(SOCKS5_V6, ORIGIN_6, "egress-gone")
         assert first.packets == []
 
