@@ -156,8 +156,6 @@ class _Dial:
         reach, login, target = (*self._times[first : first + 3], None, None, None)[:3]
         if step.member.url.scheme not in _ENTERED:
             login = None
-        if step is not self._steps[-1]:
-            target = None  # that was the next step
         return Finding(step, state, reason, reach, login, target)
 
     def _out_of_reach(self, step: Step, refused: Refused) -> str:

@@ -1,5 +1,6 @@
 """`anongw chain` as it is typed: a chain printed or in a file of its owner's, and remarks beside it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -124,3 +125,100 @@ def test_what_is_no_chain_ends_with_2_and_leaves_nothing(conf: Path, data: bytes
 def test_as_much_as_may_be_read(conf: Path) -> None:
     conf.write_text(TOR.ljust(1 << 20, "#"))
     assert invoke(conf).exit_code == 0
+
+
+# anongw chain test
+
+
+def examine(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["chain", "test", *map(str, arguments)])
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Path:
+    """A chain that has nothing to test."""
+    path = tmp_path / "lab.toml"
+    path.write_text('[[hop]]\nurl = "direct"\n')
+    return path
+
+
+def test_help_of_test_teaches() -> None:
+    assert "test" in CliRunner().invoke(main, ["chain"]).output
+    found = examine("--help")
+    assert found.exit_code == 0
+    assert "anongw chain test tor.toml --target example.org:443" in found.output
+    assert "\\b" not in found.output
+
+
+def test_nothing_to_test(chain: Path) -> None:
+    found = examine(chain)
+    assert found.exit_code == 0
+    assert found.stderr == ""
+    assert "direct: nothing to test" in found.stdout
+    assert found.stdout.endswith("hops only; --target HOST:PORT goes through to a host of yours\n")
+    assert "hops only" not in examine(chain, "--target", "example.org:443").stdout
+
+
+def test_json_is_a_list(chain: Path) -> None:
+    found = examine(chain, "--json")
+    assert found.exit_code == 0
+    (one,) = json.loads(found.stdout)
+    assert (one["position"], one["member"], one["state"]) == (1, "direct", "direct")
+    assert found.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["example.org", "example.org:0", "example.org:http", ":443", "::1:443", "[::1]", "[example.org]:443", ""],
+)
+def test_a_target_that_is_none(chain: Path, target: str) -> None:
+    found = examine(chain, "--target", target)
+    assert found.exit_code == 2
+    assert 'write it like "example.org:443", IPv6 in brackets' in found.stderr
+    assert found.stdout == ""
+
+
+def test_a_target_that_no_client_could_go_to(chain: Path) -> None:
+    found = examine(chain, "--target", "[::1]:443")
+    assert found.exit_code == 2
+    assert found.stderr == (
+        "anongw: --target [::1]:443: is refused to clients too (private-target), "
+        "by [policy] or for want of the chain's overlays\n"
+    )
+    config = chain.with_name("anongw.toml")
+    config.write_text('[policy]\nallow_private = ["::1/128"]\n')
+    assert examine(chain, "--target", "[::1]:443", "--config", config).exit_code == 0
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "soon"])
+def test_a_timeout_that_is_none(chain: Path, seconds: str) -> None:
+    assert examine(chain, "--timeout", seconds).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "{}: hop: name at least one: [[hop]]"),
+        ('[[hop]]\nurl = "socks5://"\n', "{}:2: hop[0].url: "),
+        ('[[hop]]\nurl = "socks5://localhost:9"\n', "{}:1: hop[0]: socks5://localhost:9: write 127.0.0.1"),
+        ('[listen]\naddresses = ["127.0.0.1:1"]\n', "{}:1: listen: this is a config: use --config"),
+        (None, "cannot be read: No such file or directory"),
+    ],
+)
+def test_a_file_with_faults_ends_with_2(chain: Path, text: str | None, said: str) -> None:
+    chain.unlink()
+    if text is not None:
+        chain.write_text(text)
+    found = examine(chain)
+    assert found.exit_code == 2
+    assert said.format(chain) in found.stderr
+    assert all(line.startswith("anongw: ") for line in found.stderr.splitlines())
+    assert found.stdout == ""
+
+
+def test_a_config_with_faults_ends_with_2(chain: Path) -> None:
+    config = chain.with_name("anongw.toml")
+    config.write_text('[resolve]\nservers = ["nowhere"]\n')
+    found = examine(chain, "--config", config)
+    assert found.exit_code == 2
+    assert f"{config}:2: resolve.servers[0]: " in found.stderr

@@ -317,7 +317,7 @@ async def test_it_asks_from_where_it_is_told_or_nobody(server: FakeDns, scheme: 
         async with running(here, gone):
             with pytest.raises(Refused) as refused:
                 await gone.addresses("v4.example", "me")
-            assert refused.value.reason is Reason.RESOLVER_FAILED
+            assert refused.value.reason is Reason.EGRESS_GONE
             assert refused.value.detail.endswith("egress-gone: 192.0.2.7 is no address of this machine")
             assert server.seen == []
             assert await lookup(here, "v4.example") == ["192.0.2.4"]
