@@ -201,6 +201,9 @@ class Gateway:
             old = self._generation
             if config == old.settings:
                 return Reloaded(generation=old.number)
+            if config.goes_direct_unasked and not old.goes_direct:
+                # An editor may have emptied the file for a moment: nobody meant to show this machine's address.
+                raise StartError('it says no way, and would go out directly: write [[route]] to = "direct"')
             most = _capacity(config)
             new = Generation(config, self._lasting, old)
             await self._tasks.start(new.run)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import anyio
 import anyio.abc
-import msgspec
 
 from anongw import config, log
 from anongw.address import Address, Endpoint, parse_host, parse_port
@@ -37,6 +36,7 @@ from anongw.outbound.probe import Prober
 from anongw.outbound.ways import Ways
 from anongw.policy import Policy
 from anongw.resolve.resolver import Resolver
+from anongw.resolve.whom import afar
 from anongw.route import Table
 from anongw.users import Users
 from anongw.web.clean import Clean
@@ -92,6 +92,11 @@ class Generation:
             left=lasting.left,
         )
         lasting.engine.on_sweep.append(self._sweep)
+
+    @property
+    def goes_direct(self) -> bool:
+        """Some connections go out without a chain."""
+        return any(route.to == DIRECT for route in self.settings.route)
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Have the resolvers live, until `close` or cancelled."""
@@ -179,11 +184,8 @@ class Generation:
 
     def _resolver_through(self, chain: Chain) -> Resolver:
         """Who looks up targets of a chain that does not leave it to its exit: through it, everybody apart."""
-        settings = self.settings.resolve
-        family = chain.settings.family if chain.settings.family != "any" else settings.family
         resolver = Resolver(
-            # Servers of this machine's network mean nothing at the far end.
-            msgspec.structs.replace(settings, family=family, zones={}),
+            afar(self.settings.resolve, chain.settings.family),
             allow_private=self._policy.may_use,
             dial=self._dial_through(chain),
         )

@@ -54,6 +54,7 @@ _PRIVATE_NAMES = frozenset(
         "local",  # mDNS, RFC 6762
         "internal",  # reserved for private use by ICANN, 2024; metadata.google.internal
         "home.arpa",  # RFC 8375
+        *("test", "invalid"),  # RFC 6761 §6.2, §6.4: no resolver of others' has them
         *("intranet", "private", "corp", "home", "lan"),  # RFC 6762, appendix G
     }
 )

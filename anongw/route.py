@@ -42,8 +42,16 @@ class Table:
 
     def choose(self, flow: Flow) -> str:
         """Where the flow goes: a chain's name, "direct" or "refuse"."""
+        place = self.place(flow)
         # A config whose last route has conditions is refused when it is read; what matches none goes nowhere.
-        return next((route.to for route, targets in self._rules if _matches(route, targets, flow)), REFUSE)
+        return REFUSE if place is None else self._rules[place][0].to
+
+    def place(self, flow: Flow) -> int | None:
+        """Which of the routes decides, counted from 0; None: none matches."""
+        for place, (route, targets) in enumerate(self._rules):
+            if _matches(route, targets, flow):
+                return place
+        return None
 
 
 def _matches(route: config.Route, targets: Targets | None, flow: Flow) -> bool:

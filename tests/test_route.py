@@ -98,7 +98,11 @@ ROUTES = (
     ],
 )
 def test_the_first_route_that_matches_decides(flow: Flow, to: str) -> None:
-    assert Table(ROUTES).choose(flow) == to
+    table = Table(ROUTES)
+    assert table.choose(flow) == to
+    place = table.place(flow)
+    assert place is not None
+    assert ROUTES[place].to == to
 
 
 def test_a_name_is_judged_as_a_name() -> None:
@@ -109,3 +113,4 @@ def test_a_name_is_judged_as_a_name() -> None:
 def test_what_no_route_is_for_is_refused() -> None:
     assert Table((Route(target=(Rule("a.example"),), to="tor"),)).choose(flow_to("b.example")) == "refuse"
     assert Table(()).choose(flow_to("b.example")) == "refuse"
+    assert Table(()).place(flow_to("b.example")) is None

@@ -223,6 +223,11 @@ class Identity(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Whether each client address is an identity of its own too, even behind one user or on loopback."""
 
 
+# The route of a config that has none. Known by being this very value: whoever wants to go out directly may write
+# the same.
+_NO_ROUTE = (Route(to=DIRECT),)
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that can be set. Every key may be left out."""
 
@@ -240,7 +245,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[chains] names chains of upstream proxies, each in a file whose path is relative to this one,
     as in tor = "chains/tor.toml"; or one stands here itself, as below."""
 
-    route: tuple[Route, ...] = (Route(to=DIRECT),)
+    route: tuple[Route, ...] = _NO_ROUTE
 
     users: dict[str, PasswordHash] = {}
     """Who may use the gateway, on every listener and in every protocol: names, and the hashes that
@@ -249,3 +254,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         [users]
         alice = "$scrypt$ln=14,r=8,p=1$EXAMPLESALTEXAMPLESALT$EXAMPLEKEYEXAMPLEKEYEXAMPLEKEYEXAMPLEKEYEXA"
     """
+
+    @property
+    def goes_direct_unasked(self) -> bool:
+        """Connections go out directly because nothing is written about where they go."""
+        return self.route is _NO_ROUTE

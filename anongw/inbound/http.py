@@ -128,6 +128,16 @@ def credentials(head: RequestHead) -> tuple[bytes, bytes] | None:
     return name, password
 
 
+def judge_form(head: RequestHead) -> None:
+    """Whether a request is for an origin, and not for us.
+
+    Raises:
+        Refused: PROBE where it names none; MALFORMED where it says that it means this machine.
+    """
+    if head.method != b"CONNECT" and not head.target[:1].isalpha():
+        raise Refused(Reason.MALFORMED if _names_this_machine(head) else Reason.PROBE)
+
+
 def isolation(head: RequestHead) -> bytes:
     """What a client that knows Tor wants to be told apart by (torspec, proposal 365)."""
     return b"\n".join(value for name, value in head.headers if name.lower() == b"tor-stream-isolation")
@@ -199,8 +209,8 @@ class Http:
                 raise Refused(Reason.PROBE) from None
             raise
         # Before anybody is asked for a password: a challenge would tell a page that a proxy is here.
-        if head is not None and head.method != b"CONNECT" and not head.target[:1].isalpha():
-            raise Refused(Reason.MALFORMED if _names_this_machine(head) else Reason.PROBE)
+        if head is not None:
+            judge_form(head)
         return head
 
     async def _admit(self, head: RequestHead) -> bool:
@@ -215,7 +225,7 @@ class Http:
                 await session.login(*named)
             else:
                 session.anonymous()
-            session.isolate(isolation(head))
+            session.isolate(isolation(head), kind=b"header")
         except Refused as refused:
             if (
                 STATUS[refused.reason] != _CHALLENGED

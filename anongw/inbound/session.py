@@ -92,7 +92,7 @@ class Session:
         """
         users = self.rooms.users
         if users is None:
-            self.isolate(password)
+            self.isolate(password, kind=b"password")
         elif not users.remembered(name, password) and not await in_task(users.check, name, password):
             raise Refused(Reason.AUTH_FAILED)
         self.label(name)
@@ -102,10 +102,13 @@ class Session:
         # Any bytes (RFC 1929 §2 sets no coding); with backslashes doubled, distinct bytes stay distinct.
         self.flow.user = name.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
 
-    def isolate(self, token: bytes) -> None:
-        """Note what the client wants to be told apart by besides its name: a digest, for it may be secret."""
+    def isolate(self, token: bytes, *, kind: bytes) -> None:
+        """Note what the client wants to be told apart by besides its name: a digest, for it may be secret.
+
+        A password and a header with the same text are two `kind`s of token, and two identities.
+        """
         if token:
-            data = self.flow.token.encode() + token
+            data = b"%b %b %b" % (self.flow.token.encode(), kind, token)
             self.flow.token = hashlib.blake2b(data, key=self.rooms.key, digest_size=16).hexdigest()
 
     def anonymous(self, *, allowed: bool = True) -> None:

@@ -8,17 +8,16 @@ What holds here:
 - Only `Refused` comes out.
 """
 
-import ipaddress
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from anongw.address import Address, parse_host
+from anongw.address import Address
 from anongw.config import Resolve
 from anongw.errors import Reason, Refused
 from anongw.net import task_stream
@@ -30,22 +29,18 @@ from anongw.resolve.choice import Choice
 from anongw.resolve.flight import Flight, Flights
 from anongw.resolve.link import IDLE_MOST
 from anongw.resolve.race import Outcomes, race
-from anongw.resolve.server import Server, System, parse_server, parse_servers
+from anongw.resolve.server import Server, System
 from anongw.resolve.system import ResolvConf
 from anongw.resolve.upstream import Dial, Way, preload
-from anongw.resolve.verdict import Verdict, conclude, interleave
-from anongw.resolve.zones import is_private, longest
+from anongw.resolve.verdict import Verdict, conclude
+from anongw.resolve.whom import Servers, Whom
+from anongw.resolve.zones import chosen
 from anongw.wire.dns import Answer, Kind, Question
 
 NO_CERTIFICATES = (
     "This machine has no CA certificates: resolvers are verified by those of the certifi package. "
     "Install ca-certificates, or set resolve.ca_file."
 )
-
-_KINDS = {"ipv4": (Kind.A,), "ipv6": (Kind.AAAA,)}
-_BOTH = (Kind.AAAA, Kind.A)
-_VERSIONS = {Kind.A: 4, Kind.AAAA: 6}
-_FIRST = {"ipv4": 4, "prefer-ipv4": 4}  # IP versions; RFC 8305 §4 puts 6 first
 
 
 def _draw_id() -> int:
@@ -82,11 +77,7 @@ class Resolver:
         """
         self._settings = settings
         self._allow_private = allow_private
-        self._servers = parse_servers(settings.servers)
-        self._zones = {_name(suffix): _zone(text) for suffix, text in settings.zones.items()}
-        self._hosts = {_name(name): _fixed(name, texts) for name, texts in settings.hosts.items()}
-        self._kinds = _KINDS.get(settings.family, _BOTH)
-        self._first = _FIRST.get(settings.family, 6)
+        self._whom = Whom(settings)
         self._system = resolv_conf or ResolvConf()
         self._way = Way(
             dial=dial or partial(_dial_from_here, timeout=settings.timeout, egress=egress),
@@ -116,13 +107,14 @@ class Resolver:
         Raises:
             Refused: as `addresses`, where that is known already.
         """
-        if name in self._hosts:
-            return self._usable(name, self._hosts[name])
+        fixed = self._whom.fixed(name)
+        if fixed is not None:
+            return fixed
         known = self._cache.get(identity, name)
         if isinstance(known, Reason):
             raise Refused(known, name)
-        if known is None and is_private(name) and longest(name, self._zones) is None:
-            raise Refused(Reason.PRIVATE_NAME, name)
+        if known is None:
+            self._whom.asked(name)  # refuses what may be asked of nobody
         return known
 
     async def addresses(self, name: str, identity: str) -> tuple[Address, ...]:
@@ -144,8 +136,8 @@ class Resolver:
             async with anyio.create_task_group() as tasks:
                 self._life = _Life(
                     Flights(tasks, self._settings.queries_most),
-                    self._choice(self._servers, tasks),
-                    {suffix: self._choice(zone, tasks) for suffix, zone in self._zones.items()},
+                    self._choice(self._whom.servers, tasks),
+                    {suffix: self._choice(zone, tasks) for suffix, zone in self._whom.zones.items()},
                 )
                 task_status.started()
                 await anyio.sleep_forever()
@@ -161,8 +153,8 @@ class Resolver:
             Refused: TLS_FAILED where `ca_file` cannot be read.
         """
         chosen = [
-            *_listed(self._servers),
-            *(server for zone in self._zones.values() for server in _listed(zone)),
+            *_listed(self._whom.servers),
+            *(server for zone in self._whom.zones.values() for server in _listed(zone)),
         ]
         borrowed = preload(tuple(server.scheme for server in chosen), self._settings.ca_file)
         return (NO_CERTIFICATES,) if borrowed else ()
@@ -170,7 +162,7 @@ class Resolver:
     async def _look_up(self, name: str, identity: str, flight: Flight[tuple[Address, ...]]) -> None:
         if self._life is None:
             raise Refused(Reason.STOPPING)
-        choice = longest(name, self._life.zones) or self._life.servers
+        choice = chosen(name, self._life.zones, self._life.servers)
 
         async def ask(kind: Kind) -> Answer:
             return await choice.ask(Question(name, kind), identity)
@@ -180,27 +172,19 @@ class Resolver:
             if verdict.addresses:
                 flight.land(verdict.addresses)
 
-        verdict = self._learn(name, identity, await race(ask, self._kinds, early))
+        verdict = self._learn(name, identity, await race(ask, self._whom.kinds, early))
         if not verdict.addresses:
             raise Refused(verdict.reason, f"{name}: {verdict.detail}")
         flight.land(verdict.addresses)
 
     def _learn(self, name: str, identity: str, outcomes: Outcomes) -> Verdict:
-        verdict = conclude(outcomes, self._allow_private, self._first)
+        verdict = conclude(outcomes, self._allow_private, self._whom.first)
         # A lie is believed no longer than a "no": the name may be mended.
         most = self._settings.ttl_most if verdict.addresses else self._settings.negative_most
         self._cache.put(identity, name, verdict.addresses or verdict.reason, min(verdict.ttl, most))
         return verdict
 
-    def _usable(self, name: str, addresses: tuple[Address, ...]) -> tuple[Address, ...]:
-        """A fixed host's addresses of the families in use."""
-        versions = {_VERSIONS[kind] for kind in self._kinds}
-        usable = interleave([address for address in addresses if address.version in versions], self._first)
-        if not usable:
-            raise Refused(Reason.NAME_NOT_FOUND, name)
-        return usable
-
-    def _choice(self, servers: tuple[Server, ...] | System, tasks: TaskGroup) -> Choice:
+    def _choice(self, servers: Servers, tasks: TaskGroup) -> Choice:
         if isinstance(servers, System):
             # The machine's own belong together and stand in the order of their owner's wish.
             return Choice(self._system.servers, None, self._way, tasks)
@@ -227,27 +211,5 @@ async def _dial_from_here(
     return await task_stream.connect(address, port, timeout, egress)
 
 
-def _name(text: str) -> str:
-    try:
-        name = parse_host(text.removeprefix("."))
-    except Refused:
-        name = ""
-    if isinstance(name, str) and name:
-        return name
-    raise ValueError(f'"{text}" is no name: write it like "printer.home.arpa"')
-
-
-def _zone(text: str) -> tuple[Server, ...] | System:
-    server = parse_server(text)
-    return server if isinstance(server, System) else (server,)
-
-
-def _fixed(name: str, texts: Sequence[str]) -> tuple[Address, ...]:
-    try:
-        return tuple(ipaddress.ip_address(text) for text in texts)
-    except ValueError:
-        raise ValueError(f'"{name}" stands for addresses: write {name} = ["192.0.2.1"]') from None
-
-
-def _listed(servers: tuple[Server, ...] | System) -> tuple[Server, ...]:
+def _listed(servers: Servers) -> tuple[Server, ...]:
     return () if isinstance(servers, System) else servers

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from anongw.address import suffixes
+from anongw.errors import Reason, Refused
 
 V = TypeVar("V")
 
@@ -24,3 +25,17 @@ def is_private(name: str) -> bool:
 def longest(name: str, zones: Mapping[str, V]) -> V | None:
     """What the longest suffix of `name` in `zones` leads to."""
     return next((zones[suffix] for suffix in suffixes(name) if suffix in zones), None)
+
+
+def chosen(name: str, zones: Mapping[str, V], otherwise: V) -> V:
+    """What is asked for `name`: what its zone leads to, `otherwise` where it lies in none.
+
+    Raises:
+        Refused: PRIVATE_NAME where only a zone of its own could be asked.
+    """
+    zone = longest(name, zones)
+    if zone is not None:
+        return zone
+    if is_private(name):
+        raise Refused(Reason.PRIVATE_NAME, name)
+    return otherwise

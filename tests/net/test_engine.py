@@ -1,5 +1,7 @@
 """Each rule of `net/engine.py`: the loop around the flows."""
 
+import time
+
 import anyio
 import anyio.lowlevel
 
@@ -38,7 +40,7 @@ async def test_a_flow_takes_what_has_arrived_without_a_wait() -> None:
                 await client.fill()
                 heard.append(client.reader.take())
 
-            engine.now = time.monotonic()  # as within a turn, where listeners spawn: nobody has had its turn yet
+            engine.now = time.monotonic()  # as within a turn, where listeners spawn
             engine.spawn(near, carry, lambda *_: None)
             assert heard == [b"hello"]
 

@@ -176,6 +176,34 @@ def test_a_ca_file_that_holds_none(tmp_path: Path, content: str | None) -> None:
     assert str(path) in refused.value.detail
 
 
+def test_a_hop_without_a_pin_is_verified_as_everybody_is(ca_file: str) -> None:
+    context = tls.hop_context(ca_file, pinned=False)
+    assert context is tls.trust(ca_file).context
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+
+
+def test_a_hop_with_a_pin_needs_no_authority_and_no_file(tmp_path: Path) -> None:
+    context = tls.hop_context(str(tmp_path / "none"), pinned=True)
+    assert context is tls.hop_context(str(tmp_path / "none"), pinned=True)
+    assert context.verify_mode is ssl.CERT_NONE
+    assert context.cert_store_stats()["x509"] == 0
+
+
+def test_a_hops_ca_file_that_holds_none(tmp_path: Path) -> None:
+    with pytest.raises(Refused) as refused:
+        tls.hop_context(str(tmp_path / "none"), pinned=False)
+    assert refused.value.reason is Reason.HOP_TLS
+    assert str(tmp_path) in refused.value.detail
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_no_old_version_and_no_second_handshake(ca_file: str, pinned: bool) -> None:  # noqa: FBT001
+    context = tls.hop_context(ca_file, pinned=pinned)
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert context.options & ssl.OP_NO_RENEGOTIATION
+
+
 def python(code: str, **environment: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", code],

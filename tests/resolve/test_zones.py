@@ -2,7 +2,8 @@
 
 import pytest
 
-from anongw.resolve.zones import PRIVATE_SUFFIXES, is_private, longest
+from anongw.errors import Reason, Refused
+from anongw.resolve.zones import PRIVATE_SUFFIXES, chosen, is_private, longest
 
 
 def test_the_list() -> None:
@@ -29,7 +30,6 @@ def test_other_names(name: str, private: bool) -> None:  # noqa: FBT001 - a colu
     assert is_private(name) is private
 
 
-
 @pytest.mark.parametrize(
     ("name", "zone"),
     [
@@ -43,3 +43,22 @@ def test_other_names(name: str, private: bool) -> None:  # noqa: FBT001 - a colu
 )
 def test_the_longest_suffix_wins(name: str, zone: str | None) -> None:
     assert longest(name, {"internal": "all", "lab.internal": "lab"}) == zone
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("example.org", "rest"),
+        ("a.internal", "all"),
+        ("printer", None),
+        ("a.local", None),
+        ("internal", "all"),
+    ],
+)
+def test_a_private_name_is_asked_of_its_zone_alone(name: str, found: str | None) -> None:
+    if found is not None:
+        assert chosen(name, {"internal": "all"}, "rest") == found
+        return
+    with pytest.raises(Refused) as refused:
+        chosen(name, {"internal": "all"}, "rest")
+    assert refused.value.reason is Reason.PRIVATE_NAME

@@ -18,7 +18,7 @@ TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
 _IPV4, _IPV6, _ARP = 0x0800, 0x86DD, 0x0806
 _HOP_BY_HOP = 0
 _FRAME_MOST = 1 << 18  # offloading makes frames larger than any cable would
-_SYN, _ACK = 2, 16  # RFC 9293 section 3.1
+_FIN, _SYN, _RST, _ACK = 1, 2, 4, 16  # RFC 9293 section 3.1
 _SEQUENCES = 1 << 32
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6  # if_packet.h
 _STATISTICS = struct.Struct("II")  # struct tpacket_stats: since they were last asked for
@@ -48,6 +48,11 @@ class Packet:
     def opens(self) -> bool:
         """Whether it asks for a connection."""
         return self.protocol == TCP and self.flags & (_SYN | _ACK) == _SYN
+
+    @property
+    def closes(self) -> bool:
+        """Whether nothing comes after it in its direction."""
+        return self.protocol == TCP and bool(self.flags & (_FIN | _RST))
 
     @property
     def edge(self) -> tuple[int, str, int]:
@@ -144,8 +149,6 @@ class Watch:
         self._frames = frames
         self._seen: dict[str, list[Packet]] = {name: [] for name in frames}
         self._lock = threading.Lock()
-        self._wake, self._woken = socket.socketpair()
-        self._thread = threading.Thread(target=self._run)
         self._wrong: list[BaseException] = []
 
     def take(self) -> dict[str, list[Packet]]:
@@ -159,6 +162,8 @@ class Watch:
         return taken
 
     def __enter__(self) -> Self:
+        self._wake, self._woken = socket.socketpair()
+        self._thread = threading.Thread(target=self._run)
         self._thread.start()
         return self
 

@@ -1,7 +1,7 @@
 """The table of what a hop of a chain may do wrong, and what a client of the gateway is told then.
 
-Each fault has the reason that the gateway gives where the hop is the only one; "" where it works all the same.
-The bytes are written out here and not taken from the gateway.
+Each fault has the reason that the gateway gives where the hop is the only one; "" where it works all the
+same. The bytes are written out here and not taken from the gateway.
 """
 
 from typing import Literal
@@ -53,7 +53,10 @@ _SOCKS5 = {
         Fault(Phase.REPLY, says=b"\x05\x00\x00\x09" + bytes(6)),
         "hop-malformed",
     ),
-    "resets in the middle of the reply": (Fault(Phase.REPLY, Manner.RESET, says=b"\x05\x00\x00"), "hop-closed"),
+    "resets in the middle of the reply": (
+        Fault(Phase.REPLY, Manner.RESET, says=b"\x05\x00\x00"),
+        "hop-closed",
+    ),
     **{
         f"replies {code:#04x}": (Fault(Phase.REPLY, says=socks5_reply(code)), reason)
         for code, reason in _SOCKS5_REPLIES.items()

@@ -37,7 +37,6 @@ RESOLVER, ORIGIN, REFUSING = "20.0.0.53", "20.0.0.80", "20.0.0.81"
 RESOLVER_6, ORIGIN_6 = "2a00:20::53", "2a00:20::80"
 # Of the hops of a chain, in their order; each connects to the next from its own.
 HOPS, HOPS_6 = ("20.0.0.11", "20.0.0.12", "20.0.0.13"), ("2a00:20::11", "2a00:20::12", "2a00:20::13")
-NOBODY = "20.0.0.99"  # outside as well, and never heard of
 _ROUTER, _ROUTER_6 = "20.0.0.254", "2a00:20::fe"
 CABLE_INSIDE, CABLE_OUTSIDE = "in0", "out0"  # the gateway's ends
 LOOPBACK = "lo"  # every network has its own
@@ -70,7 +69,9 @@ class Networks:
 
     def outgoing(self, host: str, host_6: str) -> Callable[[str], socket.socket]:
         """For one outside who goes on from these addresses: what makes a TCP socket toward another."""
-        return lambda target: self._socket("outside", host_6 if ":" in target else host, socket.SOCK_STREAM, 0)
+        return lambda target: self._socket(
+            "outside", host_6 if ":" in target else host, socket.SOCK_STREAM, 0
+        )
 
     def datagrams(self, host: str, port: int = 0) -> socket.socket:
         """A UDP socket outside."""

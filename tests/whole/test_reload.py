@@ -128,6 +128,23 @@ def test_what_is_wrong_changes_nothing_and_is_said_with_its_place(running: Scene
     assert running.status()["generation"] == 1
 
 
+def test_a_file_that_was_emptied_does_not_lead_out_directly(tmp_path: Path) -> None:
+    """As an editor leaves it for a moment: what was behind a chain stays there."""
+    with scene(tmp_path, "one") as running:
+        (tmp_path / "anongw.toml").write_text(f'policy.allow_private = ["{ORIGIN}/32"]')
+        done = running.ask("reload")
+        assert done.returncode == 1
+        assert "would go out directly" in done.stderr
+        running.gateway.process.send_signal(signal.SIGHUP)
+        _until(lambda: "would go out directly" in running.gateway.errors)
+        asks.served(running.gateway.where, ORIGIN, running.origin.port)
+        assert running.went == 1
+        running.write("direct")  # that is meant
+        running.reload()
+        asks.served(running.gateway.where, ORIGIN, running.origin.port)
+        assert running.went == 1
+
+
 def test_nothing_new_is_nothing_changed(running: Scene) -> None:
     assert "nothing has changed" in running.reload()
     assert running.status()["generation"] == 1
