@@ -202,7 +202,7 @@ class Gateway:
             if config == old.settings:
                 return Reloaded(generation=old.number)
             if config.goes_direct_unasked and not old.goes_direct:
-                # An editor may have emptied the file for a moment: nobody meant to show this machine's address.
+                # An editor may have emptied the file for a moment: nobody meant to show our address.
                 raise StartError('it says no way, and would go out directly: write [[route]] to = "direct"')
             most = _capacity(config)
             new = Generation(config, self._lasting, old)

@@ -92,7 +92,7 @@ class Users:
         self._waiting += 1
         try:
             async with self._one_at_a_time:
-                # A browser's first six connections come at once: the first one's check answers for the others.
+                # A browser's first six connections come at once: the first check answers for all.
                 if self.remembered(name, password):
                     return True
                 right = await anyio.to_thread.run_sync(self._verify, name, password)

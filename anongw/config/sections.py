@@ -223,8 +223,8 @@ class Identity(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Whether each client address is an identity of its own too, even behind one user or on loopback."""
 
 
-# The route of a config that has none. Known by being this very value: whoever wants to go out directly may write
-# the same.
+# The route of a config that has none. Known by being this very value: whoever wants to go out directly may
+# write the same.
 _NO_ROUTE = (Route(to=DIRECT),)
 
 

@@ -25,7 +25,18 @@ from tests.whole.test_audit import violations
 NAME = "origin.example"
 RECORDS = {NAME: ("127.0.0.9",), "hop.example": ("127.0.0.1",), "lie.example": ("10.0.0.1",)}
 # Of this house, or of an overlay that no chain here is marked for.
-NEVER_TOLD = ("localhost", "printer", "a.local", "b.onion", "c.internal", "d.home.arpa", "e.test", "f.alt", "g.i2p", "h.invalid")
+NEVER_TOLD = (
+    "localhost",
+    "printer",
+    "a.local",
+    "b.onion",
+    "c.internal",
+    "d.home.arpa",
+    "e.test",
+    "f.alt",
+    "g.i2p",
+    "h.invalid",
+)
 
 
 class World:

@@ -25,7 +25,8 @@ def test_its_configs_load(tmp_path: Path) -> None:
     assert load(tmp_path / "anongw.toml", also=check.faults).scrub.profile == "strict"
     (tmp_path / "routes.toml").write_text(ROUTES)
     (tmp_path / "chains").symlink_to(ROOT / "chains")
-    assert [route.to for route in load(tmp_path / "routes.toml", also=check.faults).route] == ["tor", "refuse"]
+    routes = load(tmp_path / "routes.toml", also=check.faults).route
+    assert [route.to for route in routes] == ["tor", "refuse"]
 
 
 def test_its_lines_are_those_that_serve_prints() -> None:

@@ -1,4 +1,4 @@
-"""A running gateway is given other files: what runs goes on, what begins goes by them, a fault changes nothing."""
+"""A running gateway is given other files: what runs goes on, what begins goes by them, faults change nothing."""
 
 import json
 import os
