@@ -1,4 +1,4 @@
-"""A running gateway is given other files: what runs goes on, what begins goes by them, faults change nothing."""
+"""A gateway is given other files: what runs goes on, what begins goes by them, and faults change nothing."""
 
 import json
 import os
