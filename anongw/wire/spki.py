@@ -20,11 +20,10 @@ _CERTIFICATE = (_SEQUENCE, _SEQUENCE, _BIT_STRING)  # tbsCertificate, signatureA
 # serialNumber, signature, issuer, validity, subject, subjectPublicKeyInfo
 _TBS_CERTIFICATE = (_INTEGER, *(_SEQUENCE,) * 5)
 
-_HIGH_TAG = 0x1F  # a tag that goes on in the next byte: none in a certificate does
 _LONG = 0x80  # a length that goes on in the next bytes
 _LENGTH_MOST = 3  # bytes of a length: 16 MiB, more than TLS can carry (RFC 8446 §4.4.2)
 
-Element = tuple[int, bytes, bytes]  # tag; all of it; its content
+Element = tuple[int, bytes, bytes]  # tag, which is one byte of all that stand here; all of it; its content
 
 
 def fingerprint(certificate: bytes) -> bytes:
@@ -66,8 +65,6 @@ def _elements(data: bytes) -> Iterator[Element]:
 
 def _content(data: bytes, at: int) -> tuple[int, int]:
     """Where the content of the element at `at` begins and ends."""
-    if data[at] & _HIGH_TAG == _HIGH_TAG:
-        raise _malformed("has a tag of several bytes")
     start = at + 2
     if start > len(data):
         raise _malformed("is cut off")
