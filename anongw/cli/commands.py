@@ -11,21 +11,23 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import click
 import msgspec
 
 from anongw import __version__
 from anongw.cli.chain import chain
+from anongw.cli.diff import diff
 from anongw.cli.ending import Failure, Wrong, bug, first_of
+from anongw.cli.explain import explain
 from anongw.cli.hints import hints, reachable
+from anongw.cli.options import as_sets, read, reads_config
 from anongw.cli.status import reload, status
 from anongw.config import Config, ConfigError, exposed, load
 
 _PRIVATE: Final = ["127.0.0.1:0"]
 
-C = TypeVar("C", bound=Callable[..., Any])
 T = TypeVar("T")
 
 _HELP = """Reach the network without showing who you are: SOCKS5, SOCKS4a and HTTP on one port.
@@ -36,6 +38,8 @@ _HELP = """Reach the network without showing who you are: SOCKS5, SOCKS4a and HT
   anongw run -- curl https://example.org/        one program, with a gateway of its own
   anongw check --config FILE                     what a config does, or what is wrong with it
   anongw check --example                         every setting, its meaning and default
+  anongw explain example.org:443                 who learns what of a connection there
+  anongw diff http://example.org/ -H LINE        what is sent on of a plain HTTP request
   anongw chain test FILE                         which proxies of a chain work, and how fast
   anongw passwd alice                            a line for [users]
   anongw status                                  how the running gateway fares
@@ -58,47 +62,14 @@ def main(context: click.Context) -> None:
 
 
 main.add_command(chain)
+main.add_command(diff)
+main.add_command(explain)
 main.add_command(status)
 main.add_command(reload)
 
 
-def _settings(command: C) -> C:
-    """The options of every command that reads a config."""
-    for option in reversed(
-        (
-            click.option("--config", "path", type=click.Path(path_type=Path), help="A TOML file."),
-            click.option(
-                "--chain",
-                "chain_file",
-                type=click.Path(path_type=Path),
-                help="A chain's file that everything goes through, whatever routes the config has.",
-            ),
-            click.option(
-                "--listen", multiple=True, metavar="ADDR", help="ADDRESS:PORT, [V6]:PORT or unix:/PATH."
-            ),
-            click.option(
-                "--dns",
-                multiple=True,
-                metavar="SERVER",
-                help="https://ADDRESS/dns-query#NAME, tls://ADDRESS#NAME, tcp:// or udp://ADDRESS, system",
-            ),
-            click.option(
-                "--allow-private",
-                multiple=True,
-                metavar="CIDR",
-                help="A private range that clients may reach all the same.",
-            ),
-            click.option("--profile", metavar="NAME", help="Scrub plain HTTP: balanced, strict or open."),
-            click.option("--log-names", is_flag=True, help="Log who went where. This is a browsing history."),
-            click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="As in limits.idle=4h."),
-        )
-    ):
-        command = option(command)
-    return command
-
-
 @main.command()
-@_settings
+@reads_config
 def serve(path: Path | None, chain_file: Path | None, sets: Sequence[str], **options: object) -> None:
     """Run the gateway until SIGTERM or Ctrl-C.
 
@@ -108,8 +79,8 @@ def serve(path: Path | None, chain_file: Path | None, sets: Sequence[str], **opt
       anongw serve --dns tls://9.9.9.9#dns.quad9.net --set limits.idle=4h
       anongw serve --listen 0.0.0.0:1080 --set 'listen.clients=["192.168.1.0/24"]'
     """
-    sets = (*_as_sets(options), *sets)
-    config = _load(path, sets, chain_file)
+    sets = (*as_sets(options), *sets)
+    config = read(path, sets, chain_file)
     from anongw import check, gateway
 
     def ready(addresses: tuple[str, ...]) -> None:
@@ -125,7 +96,7 @@ def serve(path: Path | None, chain_file: Path | None, sets: Sequence[str], **opt
 
 
 @main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@_settings
+@reads_config
 @click.option("--socks", is_flag=True, help="Write socks5h:// to the variables, for programs that know it.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(
@@ -149,7 +120,7 @@ def run(
     # Only CMD uses this gateway: a free port, nobody to ask who it is, and nothing to wait for at the end.
     private = (f"listen.addresses={json.dumps(_PRIVATE)}", "listen.clients=[]")
     mine = ("log.level=warning", "limits.shutdown=0", "control.socket=off", *private)
-    config = _load(path, (*mine, *_as_sets(options), *sets), chain_file)
+    config = read(path, (*mine, *as_sets(options), *sets), chain_file)
     # Judged by what came of it all: a listener that somebody asked for keeps its users.
     if list(config.listen.addresses) == _PRIVATE and not config.listen.clients:
         config = msgspec.structs.replace(config, users={})
@@ -163,7 +134,7 @@ def run(
 
 
 @main.command()
-@_settings
+@reads_config
 @click.option("--example", is_flag=True, help="Print every setting with its meaning and default.")
 def check(
     path: Path | None, chain_file: Path | None, sets: Sequence[str], *, example: bool, **options: object
@@ -182,8 +153,8 @@ def check(
         return
     from anongw import check as checks
 
-    sets = (*_as_sets(options), *sets)
-    config = _load(path, sets, chain_file)
+    sets = (*as_sets(options), *sets)
+    config = read(path, sets, chain_file)
     click.echo("\n".join(checks.explain(config)))
     open_files = [
         f"{file}: others can read the password in it: chmod 600 it, or use password_file"
@@ -214,27 +185,6 @@ def passwd(name: str) -> None:
     except ValueError as error:
         raise Wrong(str(error)) from None
     click.echo(line)
-
-
-def _load(path: Path | None, sets: Sequence[str], chain_file: Path | None) -> Config:
-    from anongw import check as checks
-
-    try:
-        return load(path, sets, chain=chain_file, also=checks.faults)
-    except ConfigError as error:
-        raise Wrong(str(error)) from None
-
-
-def _as_sets(options: dict[str, object]) -> list[str]:
-    """The options that have a name of their own, as settings of the config."""
-    keys = {
-        "listen": "listen.addresses",
-        "dns": "resolve.servers",
-        "allow_private": "policy.allow_private",
-        "profile": "scrub.profile",
-        "log_names": "log.names",
-    }
-    return [f"{key}={json.dumps(options[name])}" for name, key in keys.items() if options[name]]
 
 
 def _in_loop(work: Callable[[], Awaitable[T]], config: Config) -> T:

@@ -1,4 +1,6 @@
-"""What `anongw status` shows, and how all our tables look. Only it and findings.py import rich, when needed.
+"""What `anongw status` shows, and how all our tables look.
+
+Only this file, findings.py, learnt.py and lines.py import rich, and they are imported when they are needed.
 
 A config's own words are escaped: a terminal obeys the control characters in them.
 """

@@ -1,12 +1,14 @@
 """Every header name on our lists: what may pass, what goes, and what only the gateway writes.
 
-All of it is data, each group with its reason, so that it can be held line by line against the page that says
-what is hidden. Names stand in the spelling in which they are sent. How one is looked up is in `names.py`,
-what becomes of its value in `scrub.py` and `values.py`.
+All of it is data, each group under its reason, so that it can be held line by line against the page that says
+what is hidden, and so that `anongw diff` has its words from here. Names stand in the spelling in which they
+are sent. How one is looked up is in `names.py`, what becomes of its value in `scrub.py` and `values.py`.
 """
 
 from anongw.errors import Reason
-from anongw.web.names import Fate, Names
+from anongw.web.names import Fate, Names, Row
+
+Groups = dict[str, tuple[bytes, ...]]  # names by the reason that they share
 
 # --- What the gateway writes itself. The client's line is read at most, never sent on.
 # RFC 9112 §3.2: Host says again what the target says. §6: framing is ours, since every body is re-framed.
@@ -26,69 +28,72 @@ HOP_BY_HOP = (
     b"HTTP2-Settings",
 )
 
-# --- Requests: the allow-lists. True: also on the strict list.
-ALLOWED: dict[bytes, bool] = {
+# --- Requests: the allow-lists. Those of `strict` are in all profiles, those of `balanced` in `open` too.
+ALLOWED_STRICT: Groups = {
     # Read here so that the persona can answer them; what leaves is the record's.
-    b"User-Agent": True,
-    b"Accept": True,
-    b"Accept-Encoding": True,
-    # What the content is.
-    b"Content-Type": True,
-    b"Content-Encoding": True,
-    b"Content-Language": False,
-    b"Content-Disposition": False,
-    b"Content-Range": False,
-    b"Content-MD5": False,
-    b"Content-Digest": False,
-    b"Repr-Digest": False,
-    b"Digest": False,
-    # State that the user chose to show by logging in or following a link; each has its row in values.py.
-    b"Cookie": False,
-    b"Authorization": False,
-    b"Origin": False,
-    b"Referer": False,
-    # Tokens that a form or an interface needs.
-    b"X-CSRF-Token": False,
-    b"X-CSRFToken": False,
-    b"X-XSRF-TOKEN": False,
-    b"X-API-Key": False,
-    b"Api-Key": False,
-    b"Idempotency-Key": False,
+    "the persona's record answers it": (b"User-Agent", b"Accept", b"Accept-Encoding"),
+    "what the content is": (b"Content-Type", b"Content-Encoding"),
     # A cross-origin question asked by a browser (Fetch §3.3.2).
-    b"Access-Control-Request-Method": True,
-    b"Access-Control-Request-Headers": True,
+    "asks leave for another site": (b"Access-Control-Request-Method", b"Access-Control-Request-Headers"),
     # Conditions and ranges, by method and profile; see `_without_validators` in scrub.py.
-    b"If-Match": True,
-    b"If-None-Match": True,
-    b"If-Modified-Since": True,
-    b"If-Unmodified-Since": True,
-    b"If-Range": True,
-    b"Range": True,
-    # Three values only.
-    b"Cache-Control": False,
-    b"Pragma": False,
-    # What the request asks for.
-    b"Prefer": False,
-    b"SOAPAction": False,
-    b"Git-Protocol": False,
-    b"Last-Event-ID": False,
-    b"X-HTTP-Method-Override": False,
-    b"X-Requested-With": False,
-    # WebDAV (RFC 4918 §10). Destination is an address and is judged like one.
-    b"Depth": False,
-    b"Destination": False,
-    b"If": False,
-    b"Lock-Token": False,
-    b"Overwrite": False,
-    b"Timeout": False,
+    "guards an update": (
+        b"If-Match",
+        b"If-None-Match",
+        b"If-Modified-Since",
+        b"If-Unmodified-Since",
+        b"If-Range",
+    ),
+    "which part is asked for": (b"Range",),
     # RFC 6455 §4.1
-    b"Sec-WebSocket-Key": True,
-    b"Sec-WebSocket-Version": True,
-    b"Sec-WebSocket-Protocol": True,
-    b"Sec-WebSocket-Extensions": True,
+    "opens a websocket": (
+        b"Sec-WebSocket-Key",
+        b"Sec-WebSocket-Version",
+        b"Sec-WebSocket-Protocol",
+        b"Sec-WebSocket-Extensions",
+    ),
 }
-# Resumable uploads (tus.io) and object stores, whose requests are signed over these lines.
-ALLOWED_PREFIXES = (b"tus-", b"upload-", b"x-amz-", b"x-ms-")
+ALLOWED_BALANCED: Groups = {
+    "what the content is": (
+        b"Content-Language",
+        b"Content-Disposition",
+        b"Content-Range",
+        b"Content-MD5",
+        b"Content-Digest",
+        b"Repr-Digest",
+        b"Digest",
+    ),
+    # Each has its row in values.py.
+    "state that the user chose to show, by logging in or following a link": (
+        b"Cookie",
+        b"Authorization",
+        b"Origin",
+        b"Referer",
+    ),
+    "a token that a form or an interface needs": (
+        b"X-CSRF-Token",
+        b"X-CSRFToken",
+        b"X-XSRF-TOKEN",
+        b"X-API-Key",
+        b"Api-Key",
+        b"Idempotency-Key",
+    ),
+    # Three values only.
+    "what every browser's reload says": (b"Cache-Control", b"Pragma"),
+    "what the request asks for": (
+        b"Prefer",
+        b"SOAPAction",
+        b"Git-Protocol",
+        b"Last-Event-ID",
+        b"X-HTTP-Method-Override",
+        b"X-Requested-With",
+    ),
+    # RFC 4918 §10. Destination is an address and is judged like one.
+    "WebDAV": (b"Depth", b"Destination", b"If", b"Lock-Token", b"Overwrite", b"Timeout"),
+}
+ALLOWED_PREFIXES: Groups = {
+    "resumable uploads (tus.io)": (b"tus-", b"upload-"),
+    "an object store, whose requests are signed over such lines": (b"x-amz-", b"x-ms-"),
+}
 
 # --- Requests: the drop rows. They are the rules of `open`, and test cases for the allow-lists.
 # Where the client is: written by balancers, delivery networks and older proxies. Dropped from answers too,
@@ -141,86 +146,76 @@ ADDRESS_HINTS = (
     b"msisdn",
 )
 
-DROPPED = (
-    *OWN,
-    *HOP_BY_HOP,
-    *ADDRESSES,
-    b"Via",  # a trace of proxies, with their host names
-    b"Proxy",  # read by CGI programs as the variable HTTP_PROXY
-    # A carrier's number for its subscriber.
-    b"X-UIDH",
-    b"X-ACR",
-    b"X-MSISDN",
-    b"X-Up-Calling-Line-ID",
-    b"X-Nokia-MSISDN",
-    b"X-Network-Info",
-    b"Msisdn",
-    b"From",  # an e-mail address
-    # Hardware and network class.
-    b"Device-Memory",
-    b"DPR",
-    b"Width",
-    b"Viewport-Width",
-    b"Viewport-Height",
-    b"ECT",
-    b"RTT",
-    b"Downlink",
-    b"Save-Data",
-    # Rare, so unique. The language is the record's.
-    b"Accept-Language",
-    b"Accept-Charset",
-    b"Accept-Datetime",
-    # One bit, set by few, so it splits the crowd.
-    b"DNT",
-    b"Sec-GPC",
-    # Only as the persona's record has them.
-    b"Upgrade-Insecure-Requests",
-    b"Priority",
-    b"X-Client-Data",  # Chrome's variation set
-    b"Chrome-Proxy",
-    # Unique for each device or request: links hops.
-    b"X-Device-ID",
-    b"X-Device-Info",
-    b"X-Request-ID",
-    b"X-Correlation-ID",
-    b"Request-Id",
-    b"Traceparent",
-    b"Tracestate",
-    b"Baggage",
-    b"Uber-Trace-Id",
-    b"X-Amzn-Trace-Id",
-    b"X-Amz-Trace-Id",
-    b"X-Cloud-Trace-Context",
-    # Advertising measurement and tokens.
-    b"Sec-Browsing-Topics",
-    b"Observe-Browsing-Topics",
-    b"Private-State-Tokens",
-    b"Sec-Private-State-Token",
-    b"Sec-Redemption-Record",
-    # Clock, hop count, behaviour. Expect is answered by the gateway once the upstream is there.
-    b"Date",
-    b"Max-Forwards",
-    b"Early-Data",
-    b"Expect",
-    b"X-Filter",  # a command to a proxy
-)
-DROPPED_PREFIXES = (
-    b"proxy-",  # the client's password for us, and every sign of a proxy
-    *ADDRESS_PREFIXES,
-    b"x-wap-",  # carriers
-    b"sec-ch-",  # client hints: the persona sends none
-    b"sec-fetch-",  # the persona sends none over http://
-    b"ua-",
-    b"x-goog-",
-    b"x-chrome-",
-    b"x-b3-",
-    b"attribution-reporting-",
-    b"sec-shared-storage-",
-    b"anongw-",  # commands to a proxy
-    b"tor-",
-    b"x-tor-",
-    b"gost-",
-)
+# Of two groups with one name the last counts.
+DROPPED: Groups = {
+    "the gateway writes its own": OWN,
+    "for one connection only": HOP_BY_HOP,
+    "says where the client is": ADDRESSES,
+    "a trace of proxies, with their host names": (b"Via",),
+    "CGI programs read it as the variable HTTP_PROXY": (b"Proxy",),
+    "a carrier's number for its subscriber": (
+        b"X-UIDH",
+        b"X-ACR",
+        b"X-MSISDN",
+        b"X-Up-Calling-Line-ID",
+        b"X-Nokia-MSISDN",
+        b"X-Network-Info",
+        b"Msisdn",
+    ),
+    "an e-mail address": (b"From",),
+    "tells hardware and network apart": (
+        b"Device-Memory",
+        b"DPR",
+        b"Width",
+        b"Viewport-Width",
+        b"Viewport-Height",
+        b"ECT",
+        b"RTT",
+        b"Downlink",
+        b"Save-Data",
+    ),
+    # The language is the record's.
+    "rare, so unique": (b"Accept-Language", b"Accept-Charset", b"Accept-Datetime"),
+    "one bit, set by few, so that it splits the crowd": (b"DNT", b"Sec-GPC"),
+    "only as the persona's record has it": (b"Upgrade-Insecure-Requests", b"Priority"),
+    "which experiments a browser runs": (b"X-Client-Data", b"Chrome-Proxy"),
+    "unique for each device or request": (
+        b"X-Device-ID",
+        b"X-Device-Info",
+        b"X-Request-ID",
+        b"X-Correlation-ID",
+        b"Request-Id",
+        b"Traceparent",
+        b"Tracestate",
+        b"Baggage",
+        b"Uber-Trace-Id",
+        b"X-Amzn-Trace-Id",
+        b"X-Amz-Trace-Id",
+        b"X-Cloud-Trace-Context",
+    ),
+    "measures advertising": (
+        b"Sec-Browsing-Topics",
+        b"Observe-Browsing-Topics",
+        b"Private-State-Tokens",
+        b"Sec-Private-State-Token",
+        b"Sec-Redemption-Record",
+    ),
+    "tells a clock, a count of hops or a program's ways": (b"Date", b"Max-Forwards", b"Early-Data"),
+    "answered by the gateway, once the origin is there": (b"Expect",),
+    "a command to a proxy": (b"X-Filter",),
+}
+DROPPED_PREFIXES: Groups = {
+    "the client's password for the gateway, or another sign of a proxy": (b"proxy-",),
+    "says where the client is": ADDRESS_PREFIXES,
+    "a carrier's word on its subscriber": (b"x-wap-",),
+    "a client hint, of which the persona sends none": (b"sec-ch-",),
+    "the persona sends none over http://": (b"sec-fetch-",),
+    "tells hardware apart": (b"ua-",),
+    "a browser's word to its maker": (b"x-goog-", b"x-chrome-"),
+    "links the hops of one request": (b"x-b3-",),
+    "measures advertising": (b"attribution-reporting-", b"sec-shared-storage-"),
+    "a command to a proxy": (b"anongw-", b"tor-", b"x-tor-", b"gost-"),
+}
 
 # --- Requests: what a line may not do.
 # `Connection` may not name these (RFC 9110 §7.6.1: no option may stand for a field that is meant for all
@@ -282,51 +277,56 @@ SINGLE = frozenset(
 )
 
 # --- Answers. Whatever stands on no row passes: it is the client's own information.
-ANSWER_DROPPED = (
-    *FRAMING,
-    *HOP_BY_HOP,
-    *ADDRESSES,
-    b"Via",
-    b"Alt-Svc",  # moves the client to another host, or to QUIC outside the proxy
-    # Ask for client hints.
-    b"Accept-CH",
-    b"Accept-CH-Lifetime",
-    b"Critical-CH",
-    # Make the browser report later, maybe by another path.
-    b"NEL",
-    b"Report-To",
-    b"Reporting-Endpoints",
-    b"Content-Security-Policy-Report-Only",
-    b"Expect-CT",
-    b"Public-Key-Pins-Report-Only",
-    b"Public-Key-Pins",  # its bits are a supercookie; HSTS stays, for safety wins
-    b"X-DNS-Prefetch-Control",  # early look-ups
-)
-# `Proxy-Authenticate` fishes for the gateway's password, the others speak of proxies.
-ANSWER_DROPPED_PREFIXES = (b"proxy-", *ADDRESS_PREFIXES)
-ANSWER_STRICT = (
-    b"ETag",  # supercookies for the next visit; inert in `balanced`, where no validator goes out
-    b"Last-Modified",
-    b"Set-Cookie",
-    b"Set-Cookie2",
-    b"Timing-Allow-Origin",  # timing oracles
-    b"Server-Timing",
-)
-ANSWER_JUDGED = (b"Link", b"Permissions-Policy", b"WWW-Authenticate")
+ANSWER_DROPPED: Groups = {
+    "for one connection only": HOP_BY_HOP,
+    "the gateway frames each body anew": FRAMING,
+    "an echo of where the exit is, which scripts could read": ADDRESSES,
+    "a trace of proxies, with their host names": (b"Via",),
+    "moves the client to another host, or to QUIC outside the proxy": (b"Alt-Svc",),
+    "asks for client hints": (b"Accept-CH", b"Accept-CH-Lifetime", b"Critical-CH"),
+    "makes the browser report later, maybe by another path": (
+        b"NEL",
+        b"Report-To",
+        b"Reporting-Endpoints",
+        b"Content-Security-Policy-Report-Only",
+        b"Expect-CT",
+        b"Public-Key-Pins-Report-Only",
+    ),
+    # HSTS stays, for safety wins.
+    "its bits are a cookie": (b"Public-Key-Pins",),
+    "has names looked up early": (b"X-DNS-Prefetch-Control",),
+}
+ANSWER_DROPPED_PREFIXES: Groups = {
+    # `Proxy-Authenticate` fishes for the gateway's password.
+    "speaks of proxies": (b"proxy-",),
+    "an echo of where the exit is, which scripts could read": ADDRESS_PREFIXES,
+}
+ANSWER_STRICT: Groups = {
+    # Inert in `balanced`, where no validator goes out.
+    "a cookie for the next visit": (b"ETag", b"Last-Modified", b"Set-Cookie", b"Set-Cookie2"),
+    "a clock to measure by": (b"Timing-Allow-Origin", b"Server-Timing"),
+}
+ANSWER_JUDGED: Groups = {
+    "without what starts look-ups and connections early": (b"Link",),
+    "without what hands client hints to others": (b"Permissions-Policy",),
+    "without NTLM and Negotiate, which name the machine": (b"WWW-Authenticate",),
+}
+
+
+def _rows(fate: Fate, groups: Groups) -> dict[bytes, Row]:
+    return {name: (fate, why) for why, names in groups.items() for name in names}
+
 
 # The drop rows come last: where a name is on both sides, what never leaks wins.
 REQUEST = Names(
-    {name: Fate.STRICT if strict else Fate.BALANCED for name, strict in ALLOWED.items()}
-    | dict.fromkeys(DROPPED, Fate.DROP),
-    dict.fromkeys(DROPPED_PREFIXES, Fate.DROP) | dict.fromkeys(ALLOWED_PREFIXES, Fate.BALANCED),
+    _rows(Fate.STRICT, ALLOWED_STRICT) | _rows(Fate.BALANCED, ALLOWED_BALANCED) | _rows(Fate.DROP, DROPPED),
+    _rows(Fate.DROP, DROPPED_PREFIXES) | _rows(Fate.BALANCED, ALLOWED_PREFIXES),
     ADDRESS_HINTS,
     Reason.MALFORMED,
 )
 ANSWER = Names(
-    dict.fromkeys(ANSWER_STRICT, Fate.BALANCED)
-    | dict.fromkeys(ANSWER_JUDGED, Fate.JUDGE)
-    | dict.fromkeys(ANSWER_DROPPED, Fate.DROP),
-    dict.fromkeys(ANSWER_DROPPED_PREFIXES, Fate.DROP),
+    _rows(Fate.BALANCED, ANSWER_STRICT) | _rows(Fate.JUDGE, ANSWER_JUDGED) | _rows(Fate.DROP, ANSWER_DROPPED),
+    _rows(Fate.DROP, ANSWER_DROPPED_PREFIXES),
     (),
     Reason.UPSTREAM_MALFORMED,
 )

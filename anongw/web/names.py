@@ -3,12 +3,14 @@
 - A name is judged in lower case, whole; one that is no token (RFC 9110 §5.6.2) is refused.
 - A name that a server could read as another one is that other one: CGI (RFC 3875 §4.1.18) and Apache turn
   every sign that is no letter or digit into "_", so `X_Forwarded_For` is treated like `X-Forwarded-For`.
-- Nothing here knows a value or a profile: `scrub.py` does. The names themselves stand in `headers.py`.
+- Nothing here knows a value or a profile: `scrub.py` does. The names themselves stand in `headers.py`, each
+  with the reason for what becomes of it, which is carried along and read by nobody but `difference.py`.
 """
 
 import enum
 import re
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from anongw.errors import Reason, Refused
 
@@ -26,12 +28,24 @@ class Fate(enum.Enum):
     JUDGE = "judge"  # an answer's line that passes by its value; see values.py
 
 
-class Known(NamedTuple):
-    """A name, understood: lower case for comparing, one spelling for sending."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A name, understood: lower case for comparing, one spelling for sending.
+
+    No tuple: one is read for every line, and Python 3.11 takes a tuple with names apart much more slowly than
+    it reads two slots.
+    """
 
     key: bytes
     fate: Fate
     name: bytes
+    why: str
+
+
+Row = tuple[Fate, str]  # what becomes of a name, and why
+_UNLISTED: Row = (Fate.UNKNOWN, "no list names it")
+_DISGUISED = "a server may take it for {}, which is never written so"
+_HINTED = "its name speaks of an address"
 
 
 _SIGNS = bytes(sign for sign in range(128) if not chr(sign).isalnum())
@@ -60,13 +74,15 @@ class Names(dict[bytes, Known]):
 
     def __init__(
         self,
-        rows: dict[bytes, Fate],
-        prefixes: dict[bytes, Fate],
+        rows: Mapping[bytes, Row],
+        prefixes: Mapping[bytes, Row],
         hints: tuple[bytes, ...],
         fault: Reason,
     ) -> None:
         super().__init__()
-        self._rows = {name.lower(): Known(name.lower(), fate, name) for name, fate in rows.items()}
+        self._rows = {
+            name.lower(): Known(name.lower(), fate, name, why) for name, (fate, why) in rows.items()
+        }
         self._prefixes = prefixes
         self._hints = hints
         self._fault = fault
@@ -91,12 +107,17 @@ class Names(dict[bytes, Known]):
         known = self._rows.get(plain) or self._by_part(plain)
         if plain != key and known.fate is not Fate.UNKNOWN:
             # A disguise, or a program that will not miss it: no name on our lists has such a sign.
-            return Known(key, Fate.DROP, canonical(key))
-        return known._replace(key=key, name=canonical(key)) if plain != key else known
+            return Known(key, Fate.DROP, canonical(key), _DISGUISED.format(known.name.decode()))
+        return replace(known, key=key, name=canonical(key)) if plain != key else known
 
     def _by_part(self, key: bytes) -> Known:
-        for prefix, fate in self._prefixes.items():
+        for prefix, row in self._prefixes.items():
             if key.startswith(prefix):
-                return Known(key, fate, canonical(key))
+                return _known(key, row)
         hinted = any(hint in key for hint in self._hints)
-        return Known(key, Fate.DROP if hinted else Fate.UNKNOWN, canonical(key))
+        return _known(key, (Fate.DROP, _HINTED) if hinted else _UNLISTED)
+
+
+def _known(key: bytes, row: Row) -> Known:
+    fate, why = row
+    return Known(key, fate, canonical(key), why)

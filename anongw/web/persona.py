@@ -30,6 +30,7 @@ _BROWSER_SIGN = b"Mozilla/"
 class Persona:
     """One program's record. Values are complete header values; `order` has its spelling of each name."""
 
+    title: str
     user_agent: bytes
     order: tuple[bytes, ...]
     always: Lines  # what every request of it bears
@@ -48,6 +49,7 @@ class Persona:
 # before Content-Type. The order here is that of navigation, sub-resources, XMLHttpRequest, forms and
 # websockets.
 BROWSER = Persona(
+    title="Firefox on Windows",
     user_agent=b"Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:153.0) Gecko/20100101 Firefox/153.0",
     order=(
         b"Host",
@@ -98,6 +100,7 @@ BROWSER = Persona(
 
 # curl sends no Connection in HTTP/1.1, and neither language nor Priority; its Accept is the caller's.
 TOOL = Persona(
+    title="curl",
     user_agent=b"curl/7.88.1",
     order=(
         b"Host",

@@ -58,6 +58,13 @@ class Rules:
                 said |= actions
         return said
 
+    def word(self, host: str | Address, key: bytes) -> str:
+        """For which host the rule is that has the last word on a name, as the config writes it; "": none."""
+        for rule, actions in reversed(self.hosts):
+            if key in actions and (rule is None or _is_about(rule, host)):
+                return str(rule) if rule else "*"
+        return ""
+
 
 def compile_rules(scrub: Scrub) -> Rules:
     """Check the `[scrub]` section and make it quick to look up.

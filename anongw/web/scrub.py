@@ -7,8 +7,12 @@ through.
 Rules: a line passes because a list names it, never because no list forbids it (`open` and answers excepted,
 which say so); every name that `Connection` names goes; what a user's rule says comes last and cannot undo
 that; scrubbing twice gives what scrubbing once gave.
+
+Whoever wants to know why a line went is shown by `watch`, after each step, how the lines stand; see
+`difference.py`.
 """
 
+import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,7 +28,7 @@ from anongw.web.rules import Action, Actions, Profile, Rules, Verb
 from anongw.wire.http1 import SWITCHING_PROTOCOLS, Framing, Headers, Kind, host_header
 
 _Read = dict[bytes, list[bytes]]
-_Lines = dict[bytes, bytes]  # one line for each lower-case name
+Lines = dict[bytes, bytes]  # one line for each lower-case name
 _NONE: frozenset[bytes] = frozenset()
 # Enum members as globals: they are compared once for every line, and Python 3.11 is slow to fetch them.
 _DROP, _UNKNOWN, _BALANCED, _JUDGE = Fate.DROP, Fate.UNKNOWN, Fate.BALANCED, Fate.JUDGE
@@ -52,7 +56,7 @@ _SAFE = _VALIDATING | {b"OPTIONS", b"TRACE", b"PROPFIND", b"REPORT", b"SEARCH", 
 _JOINTS = {b"cookie": b"; "}
 # Clients differ in which lines they send, but not by much. Each entry is at most the names of one head.
 _ORDERS_MOST = 128
-_Pick = Callable[[_Lines], tuple[bytes, ...]]
+_Pick = Callable[[Lines], tuple[bytes, ...]]
 
 # What to make of a value, where that needs nothing else; see values.py.
 _BY_VALUE: tuple[tuple[bytes, Callable[[bytes], bytes | None]], ...] = (
@@ -75,6 +79,28 @@ _NO_CONTENT = 204
 _PROXY_AUTHENTICATION_REQUIRED = 407
 
 
+class Step(enum.Enum):
+    """What is done to a request's lines, in this order. The value is why a line changes there."""
+
+    LISTED = "the lists"  # each name has a reason of its own
+    NAMED = "Connection names it, so that it is for one connection only"
+    JUDGED = "its value"  # as above; see values.WHY
+    CONDITIONED = "a validator: a cookie that a server's cache has set, where it guards no update"
+    RULED = "a rule of yours"
+    RANGED = "goes with the condition that tied it to one version"
+    PERSONA = "the persona's record"
+    OWN = "the gateway writes its own"
+
+
+Watch = Callable[[Step, Lines], None]
+_LISTED, _NAMED, _JUDGED, _CONDITIONED = Step.LISTED, Step.NAMED, Step.JUDGED, Step.CONDITIONED
+_RULED, _RANGED, _PERSONA = Step.RULED, Step.RANGED, Step.PERSONA
+
+
+def _unwatched(_step: Step, _kept: Lines) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """The facts beside a request's header lines."""
@@ -91,11 +117,13 @@ class Scrubbed(NamedTuple):
     unknown: int
 
 
-def request(headers: Headers, about: Outgoing, rules: Rules) -> Scrubbed:
+def request(headers: Headers, about: Outgoing, rules: Rules, watch: Watch = _unwatched) -> Scrubbed:
     """What goes to the origin in place of a client's header lines.
 
     The order is the persona's. Lines outside its record follow by name, alphabetically, which says nothing
     about the client; those that no list names (`open`, a user's rule) come after those that one does.
+
+    `watch` is shown the lines after each step that may have changed them, to look at and not to keep.
 
     Raises:
         Refused: MALFORMED for what no parser should have let through, or a line that may be there once and
@@ -103,45 +131,55 @@ def request(headers: Headers, about: Outgoing, rules: Rules) -> Scrubbed:
     """
     authority = host_header(about.origin, "http")
     actions = rules.of(about.origin.host)
-    kept, named, unknown = _admitted(headers, rules.profile, actions)
+    kept, connection, unknown = _admitted(headers, rules.profile, actions)
+    watch(_LISTED, kept)
+    named = _named(connection, kept)
+    if named:
+        watch(_NAMED, kept)
     _judge(kept, about.origin, authority)
+    watch(_JUDGED, kept)
     conditions = _without_validators(kept, about.method, rules.profile)
-    theirs: _Lines = {}
+    watch(_CONDITIONED, kept)
+    theirs: Lines = {}
     if actions:
         # Once here, so that the persona answers what the rules say, and again over the persona's own lines.
         theirs = _words_to_keep(headers, actions, named, about.origin, authority)
         _obey(actions, theirs, kept)
+        watch(_RULED, kept)
     if conditions and not conditions <= kept.keys():
         # One unit: a resumed download must not mix two versions.
         kept.pop(b"range", None)
+        watch(_RANGED, kept)
     who = persona.choose(kept.get(b"user-agent"))
     offer = kept.pop(b"accept-encoding", None)
     kept.update(persona.lines(who, kept.get(b"accept"), offer))
+    watch(_PERSONA, kept)
     if actions:
         _obey(actions, theirs, kept)
+        watch(_RULED, kept)
     _write_own(kept, about, authority)
     if not values.clean(kept.values()):
         raise Refused(Reason.MALFORMED, "a control byte in a header")
     return Scrubbed(_ordered(kept, who), unknown)
 
 
-def _admitted(headers: Headers, profile: Profile, actions: Actions) -> tuple[_Lines, frozenset[bytes], int]:
-    """The lines that the profile's list names, those named by Connection, and how many no list names."""
-    kept: _Lines = {}
-    options: list[bytes] = []
+def _admitted(headers: Headers, profile: Profile, actions: Actions) -> tuple[Lines, list[bytes], int]:
+    """The lines that the profile's list names, those of Connection, and how many no list names."""
+    kept: Lines = {}
+    connection: list[bytes] = []
     unknown = 0
     known = lists.REQUEST
     passing = _PASSING[profile]
     for name, value in headers:
-        key, fate, _ = known[name]
+        row = known[name]
+        key, fate = row.key, row.fate
         if fate in passing:
             kept[key] = _merged(key, kept[key], value) if key in kept else value
         elif fate is _UNKNOWN:
             unknown += not _is_kept(actions, key)
         elif key == b"connection":
-            options.append(value)
-    named = _named(options, kept)
-    return kept, named, unknown
+            connection.append(value)
+    return kept, connection, unknown
 
 
 def _is_kept(actions: Actions, key: bytes) -> bool:
@@ -156,15 +194,15 @@ def _merged(key: bytes, first: bytes, second: bytes) -> bytes:
     return first
 
 
-def _named(options: list[bytes], kept: _Lines) -> frozenset[bytes]:
+def _named(values: list[bytes], kept: Lines) -> frozenset[bytes]:
     """RFC 9110 §7.6.1: remove what Connection names. Returns those names."""
-    named = _options(options)
+    named = options(values)
     for key in named:
         kept.pop(key, None)
     return named
 
 
-def _options(values: list[bytes]) -> frozenset[bytes]:
+def options(values: list[bytes]) -> frozenset[bytes]:
     """The names in lines of Connection, but for those that it may not name."""
     if not values or (len(values) == 1 and values[0] in _ORDINARY):
         return _NONE
@@ -172,7 +210,7 @@ def _options(values: list[bytes]) -> frozenset[bytes]:
     return frozenset(option.strip(b" \t") for option in listed) - lists.GUARDED
 
 
-def _judge(kept: _Lines, origin: Endpoint, authority: bytes) -> None:
+def _judge(kept: Lines, origin: Endpoint, authority: bytes) -> None:
     for key, judge in _BY_VALUE:
         if key in kept:
             _replace(kept, key, judge(kept[key]))
@@ -182,14 +220,14 @@ def _judge(kept: _Lines, origin: Endpoint, authority: bytes) -> None:
         kept[b"destination"] = values.destination(kept[b"destination"], origin, authority)
 
 
-def _replace(kept: _Lines, key: bytes, value: bytes | None) -> None:
+def _replace(kept: Lines, key: bytes, value: bytes | None) -> None:
     if value is None:
         del kept[key]
     else:
         kept[key] = value
 
 
-def _without_validators(kept: _Lines, method: bytes, profile: Profile) -> frozenset[bytes]:
+def _without_validators(kept: Lines, method: bytes, profile: Profile) -> frozenset[bytes]:
     """Remove the conditions that this method may not bear; returns those that tie a range to one version."""
     conditions = _CONDITIONS.intersection(kept)
     if not conditions:
@@ -207,9 +245,9 @@ def _without_validators(kept: _Lines, method: bytes, profile: Profile) -> frozen
 
 def _words_to_keep(
     headers: Headers, actions: Actions, named: frozenset[bytes], origin: Endpoint, authority: bytes
-) -> _Lines:
+) -> Lines:
     """The client's own lines that a rule keeps, whatever the profile made of them."""
-    kept: _Lines = {}
+    kept: Lines = {}
     for name, value in headers:
         key = name.lower()
         if _is_kept(actions, key) and key not in named:
@@ -222,7 +260,7 @@ def _words_to_keep(
     return kept
 
 
-def _obey(actions: Actions, theirs: _Lines, kept: _Lines) -> None:
+def _obey(actions: Actions, theirs: Lines, kept: Lines) -> None:
     for key, action in actions.items():
         if action.verb is Verb.DROP:
             kept.pop(key, None)
@@ -231,7 +269,7 @@ def _obey(actions: Actions, theirs: _Lines, kept: _Lines) -> None:
     kept.update(theirs)
 
 
-def _write_own(kept: _Lines, about: Outgoing, authority: bytes) -> None:
+def _write_own(kept: Lines, about: Outgoing, authority: bytes) -> None:
     """What only the gateway writes: the target, the connection, the framing."""
     kept[b"host"] = authority
     if about.websocket:
@@ -248,7 +286,7 @@ def _framing(framing: Framing) -> Headers:
     return [(b"Transfer-Encoding", b"chunked")] if framing.kind is _CHUNKED else []
 
 
-def _ordered(kept: _Lines, who: persona.Persona) -> Headers:
+def _ordered(kept: Lines, who: persona.Persona) -> Headers:
     spelt, pick = _order(who is persona.BROWSER, tuple(kept))
     return list(zip(spelt, pick(kept), strict=True))
 
@@ -287,31 +325,35 @@ def response(  # noqa: PLR0913, PLR0917 - each is a fact of its own
     if not values.clean([value for _, value in headers]):
         raise Refused(Reason.UPSTREAM_MALFORMED, "a control byte in a header")
     actions = rules.of(host)
-    passing, read = _passing(headers, rules.profile, actions)
+    lines, read = passing(headers, rules.profile, actions)
+    named = options(read[b"connection"])
+    if named:
+        known = lists.ANSWER
+        lines = [line for line in lines if known[line[0]].key not in named]
     if status == SWITCHING_PROTOCOLS:
-        return passing + _switched(read[b"upgrade"], websocket=websocket)
+        return lines + _switched(read[b"upgrade"], websocket=websocket)
     if framing.kind is _NO_BODY and status >= _OK and status != _NO_CONTENT:
         lengths = set(read[b"content-length"])
         if len(lengths) == 1:
             framing = Framing(_LENGTH, _number(lengths.pop()))
-    return passing + _framing(framing)
+    return lines + _framing(framing)
 
 
-def _passing(headers: Headers, profile: Profile, actions: Actions) -> tuple[Headers, _Read]:
-    """The lines that pass, and the values of those that the gateway reads and writes anew."""
-    passing: Headers = []
+def passing(headers: Headers, profile: Profile, actions: Actions) -> tuple[Headers, _Read]:
+    """An answer's lines that pass, each by itself, and the values of those that the gateway writes anew."""
+    found: Headers = []
     read: _Read = {b"connection": [], b"content-length": [], b"upgrade": []}
     known = lists.ANSWER
     for name, value in headers:
-        key, fate, _ = known[name]
+        row = known[name]
+        key, fate = row.key, row.fate
         if key in read:
             read[key].append(value)
         elif fate is _UNKNOWN and key not in actions:
-            passing.append((name, value))
+            found.append((name, value))
         elif (left := _left(key, fate, value, profile, actions.get(key))) is not None:
-            passing.append((name, left))
-    named = _options(read[b"connection"])
-    return [line for line in passing if known[line[0]].key not in named] if named else passing, read
+            found.append((name, left))
+    return found, read
 
 
 def _left(key: bytes, fate: Fate, value: bytes, profile: Profile, action: Action | None) -> bytes | None:

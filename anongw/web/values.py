@@ -38,6 +38,16 @@ def clean(values: Iterable[bytes]) -> bool:
 
 # --- Requests
 
+# Why a line goes or changes, where it is for its value: the name, in lower case.
+WHY = {
+    b"authorization": "NTLM and Negotiate name machine and user, and bind the connection to them",
+    b"cache-control": "says more than every browser's reload does",
+    b"pragma": "says more than every browser's reload does",
+    b"x-requested-with": "any value but XMLHttpRequest is an application's own name",
+    b"referer": "tells this site of another one, or of a place on its page",
+    b"destination": "on the server that is asked, in the spelling of Host",
+}
+
 
 def referer(value: bytes, origin: Endpoint, authority: bytes) -> bytes | None:
     """Kept where it names the target's own origin (scheme, host, port): it tells that server nothing new."""

@@ -38,13 +38,15 @@ def test_help_teaches(arguments: list[str]) -> None:
         "anongw serve --chain",
         "anongw run -- curl",
         "anongw check",
+        "anongw explain",
+        "anongw diff",
         "git -c",
         "export http_proxy=",
     ):
         assert part in found.output
 
 
-@pytest.mark.parametrize("command", ["serve", "run", "check", "passwd"])
+@pytest.mark.parametrize("command", ["serve", "run", "check", "explain", "diff", "passwd"])
 def test_every_command_has_help(command: str) -> None:
     found = invoke(command, "--help")
     assert found.exit_code == 0

@@ -138,9 +138,37 @@ def test_what_is_the_clients_own_information_passes(name: str) -> None:
 
 
 def test_what_is_listed_twice_is_dropped() -> None:
-    dropped = {name.lower() for name in headers.DROPPED}
-    assert not dropped & {name.lower() for name in headers.ALLOWED}
-    assert not [name for name in headers.ALLOWED if name.lower().startswith(headers.DROPPED_PREFIXES)]
+    dropped = set(listed(headers.DROPPED))
+    allowed = listed(headers.ALLOWED_STRICT) + listed(headers.ALLOWED_BALANCED)
+    assert not dropped & set(allowed)
+    assert not [name for name in allowed if name.startswith(tuple(listed(headers.DROPPED_PREFIXES)))]
+    assert len(set(allowed)) == len(allowed)
+
+
+def listed(groups: headers.Groups) -> list[bytes]:
+    return [name.lower() for names in groups.values() for name in names]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("Content-Type", "what the content is"),
+        ("Host", "the gateway writes its own"),
+        ("Connection", "for one connection only"),
+        ("X-Forwarded-For", "says where the client is"),
+        ("Proxy-Authorization", "the client's password for the gateway"),
+        ("Sec-CH-UA", "a client hint"),
+        ("X-Made-Up", "no list names it"),
+    ],
+)
+def test_each_name_has_its_reason(name: str, why: str) -> None:
+    for spelling in spellings(name):
+        assert REQUEST[spelling].why.startswith(why)
+
+
+def test_the_reasons_of_answers_are_their_own() -> None:
+    assert ANSWER[b"X-Forwarded-For"].why.startswith("an echo of where the exit is")
+    assert ANSWER[b"Transfer-Encoding"].why == "the gateway frames each body anew"
 
 
 def test_names_that_connection_may_not_name_are_in_lower_case() -> None:

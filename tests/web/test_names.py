@@ -3,42 +3,50 @@
 import pytest
 
 from anongw.errors import Reason, Refused
-from anongw.web.names import Fate, Names, canonical, folded
+from anongw.web.names import Fate, Known, Names, canonical, folded
 
 
 def table() -> Names:
     return Names(
-        {b"Cookie": Fate.BALANCED, b"X-Real-IP": Fate.DROP, b"SOAPAction": Fate.BALANCED},
-        {b"x-wap-": Fate.DROP, b"tus-": Fate.BALANCED},
+        {
+            b"Cookie": (Fate.BALANCED, "state"),
+            b"X-Real-IP": (Fate.DROP, "address"),
+            b"SOAPAction": (Fate.BALANCED, "action"),
+        },
+        {b"x-wap-": (Fate.DROP, "carrier"), b"tus-": (Fate.BALANCED, "upload")},
         (b"client-ip",),
         Reason.MALFORMED,
     )
 
 
 @pytest.mark.parametrize(
-    ("name", "key", "fate", "sent"),
+    ("name", "key", "fate", "sent", "why"),
     [
-        (b"Cookie", b"cookie", Fate.BALANCED, b"Cookie"),
-        (b"cOOKIE", b"cookie", Fate.BALANCED, b"Cookie"),
-        (b"soapaction", b"soapaction", Fate.BALANCED, b"SOAPAction"),
-        (b"x-real-ip", b"x-real-ip", Fate.DROP, b"X-Real-IP"),
-        (b"X-WAP-Profile", b"x-wap-profile", Fate.DROP, b"X-Wap-Profile"),
-        (b"TUS-RESUMABLE", b"tus-resumable", Fate.BALANCED, b"Tus-Resumable"),
-        (b"x-made-up", b"x-made-up", Fate.UNKNOWN, b"X-Made-Up"),
-        (b"some-client-ip-of-mine", b"some-client-ip-of-mine", Fate.DROP, b"Some-Client-Ip-Of-Mine"),
+        (b"Cookie", b"cookie", Fate.BALANCED, b"Cookie", "state"),
+        (b"cOOKIE", b"cookie", Fate.BALANCED, b"Cookie", "state"),
+        (b"soapaction", b"soapaction", Fate.BALANCED, b"SOAPAction", "action"),
+        (b"x-real-ip", b"x-real-ip", Fate.DROP, b"X-Real-IP", "address"),
+        (b"X-WAP-Profile", b"x-wap-profile", Fate.DROP, b"X-Wap-Profile", "carrier"),
+        (b"TUS-RESUMABLE", b"tus-resumable", Fate.BALANCED, b"Tus-Resumable", "upload"),
+        (b"x-made-up", b"x-made-up", Fate.UNKNOWN, b"X-Made-Up", "no list names it"),
+        (b"a-client-ip", b"a-client-ip", Fate.DROP, b"A-Client-Ip", "its name speaks of an address"),
         # Disguises: what a server reads as a name on the lists, in another dress.
-        (b"X_Real_IP", b"x_real_ip", Fate.DROP, b"X_real_ip"),
-        (b"X.Real.IP", b"x.real.ip", Fate.DROP, b"X.real.ip"),
-        (b"x_wap_profile", b"x_wap_profile", Fate.DROP, b"X_wap_profile"),
-        (b"Tus_Resumable", b"tus_resumable", Fate.DROP, b"Tus_resumable"),
-        (b"my_client_ip", b"my_client_ip", Fate.DROP, b"My_client_ip"),
+        (b"X_Real_IP", b"x_real_ip", Fate.DROP, b"X_real_ip", "a server may take it for X-Real-IP,"),
+        (b"X.Real.IP", b"x.real.ip", Fate.DROP, b"X.real.ip", "a server may take it for X-Real-IP,"),
+        (b"x_wap_a", b"x_wap_a", Fate.DROP, b"X_wap_a", "a server may take it for X-Wap-A,"),
+        (b"Tus_Version", b"tus_version", Fate.DROP, b"Tus_version", "a server may take it for Tus-Version,"),
+        (b"a_client_ip", b"a_client_ip", Fate.DROP, b"A_client_ip", "a server may take it for A-Client-Ip,"),
         # No disguise of anything.
-        (b"my_header", b"my_header", Fate.UNKNOWN, b"My_header"),
+        (b"my_header", b"my_header", Fate.UNKNOWN, b"My_header", "no list names it"),
     ],
 )
-def test_a_spelling_is_understood_and_stays_so(name: bytes, key: bytes, fate: Fate, sent: bytes) -> None:
+def test_a_spelling_is_understood_and_stays_so(
+    name: bytes, key: bytes, fate: Fate, sent: bytes, why: str
+) -> None:
     names = table()
-    assert names[name] == names[name] == (key, fate, sent)
+    assert names[name] == names[name]
+    assert names[name] == Known(key, fate, sent, names[name].why)
+    assert names[name].why.startswith(why)
 
 
 @pytest.mark.parametrize(

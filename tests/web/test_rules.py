@@ -138,3 +138,24 @@ def test_dropping_what_is_dropped_anyway_is_no_fault() -> None:
         b"proxy-connection": DROP,
         b"te": DROP,
     }
+
+
+@pytest.mark.parametrize(
+    ("host", "key", "word"),
+    [
+        ("elsewhere.test", b"prefer", "*"),
+        ("elsewhere.test", b"dnt", ""),
+        ("example.org", b"dnt", "example.org"),
+        ("a.example.org", b"dnt", "=a.example.org"),
+        ("a.example.org", b"prefer", "*"),
+        ("a.example.org", b"unheard-of", ""),
+    ],
+)
+def test_whose_word_counts(host: str, key: bytes, word: str) -> None:
+    rules = compiled(
+        ScrubRule(host="=a.example.org", set={"DNT": "1"}),
+        ScrubRule(host="example.org", drop=("DNT",)),
+        ScrubRule(drop=("Prefer",)),
+    )
+    assert rules.word(host, key) == word
+    assert bool(word) == (key in rules.of(host))

@@ -10,10 +10,11 @@ from anongw.address import Endpoint
 from anongw.config import Scrub, ScrubRule
 from anongw.errors import Reason, Refused
 from anongw.web import headers as lists
+from anongw.web import values
 from anongw.web.names import TOKEN
 from anongw.web.persona import BROWSER, TOOL
 from anongw.web.rules import Profile, Rules, compile_rules
-from anongw.web.scrub import Outgoing, request, response
+from anongw.web.scrub import Outgoing, Step, request, response
 from anongw.web.values import clean
 from anongw.wire.http1 import NO_BODY, Framing, Headers, Kind
 from tests.web.test_headers import (
@@ -658,3 +659,35 @@ def test_what_holds_for_every_answer() -> None:
 
     holds()
     assert seen.keys() == {"200", "304", "204", "101", "401", "upstream-malformed"}, seen
+
+
+def test_who_watches_is_shown_each_step_in_its_order_and_changes_nothing() -> None:
+    lines = [
+        FIREFOX,
+        (b"Connection", b"Prefer"),
+        (b"Prefer", b"a"),
+        (b"Referer", b"http://a.test/"),
+        (b"X-A", b"b"),
+    ]
+    lines += [(b"If-Match", b"a"), (b"Range", b"bytes=0-1")]
+    rules = compile_rules(Scrub(rules=(ScrubRule(set={"X-Mine": "1"}),)))
+    seen: list[tuple[Step, set[bytes]]] = []
+    watched = request(lines, about(b"GET"), rules, lambda step, kept: seen.append((step, set(kept))))
+    assert watched == request(lines, about(b"GET"), rules)
+    ours = {b"user-agent", b"prefer", b"referer", b"if-match", b"range"}
+    record = {b"user-agent", b"accept", b"accept-language", b"connection"}
+    assert seen == [
+        (Step.LISTED, ours),
+        (Step.NAMED, ours := ours - {b"prefer"}),
+        (Step.JUDGED, ours := ours - {b"referer"}),
+        (Step.CONDITIONED, ours := ours - {b"if-match"}),
+        (Step.RULED, ours := ours | {b"x-mine"}),
+        (Step.RANGED, {b"user-agent", b"x-mine"}),
+        (Step.PERSONA, record | {b"x-mine"}),
+        (Step.RULED, record | {b"x-mine"}),
+    ]
+
+
+def test_every_judged_value_has_a_reason() -> None:
+    judged = {name.lower().encode() for name in VALUES} - {b"accept"}
+    assert values.WHY.keys() == judged | {b"authorization"}
