@@ -235,7 +235,6 @@ class Bridge:
         """The hop takes nothing more. It may have said something before that."""
         self._deaf = True
         self._unsaid = self._cipher = None
-        self._client.take()
         # Whoever writes to the near side is to know at once. What it has written is discarded: a Unix socket
         # that is closed with unread bytes resets its peer, which may hear a clean end yet.
         with suppress(OSError):

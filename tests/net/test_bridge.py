@@ -400,7 +400,11 @@ async def test_what_is_said_in_the_middle_of_a_ticket_leaves_after_it(tmp_path: 
         assert await hop.exactly(10) == b"hello, hop"
 
 
-async def test_a_hop_that_asks_and_does_not_listen_is_not_heard(tmp_path: Path) -> None:
+@pytest.mark.parametrize("listens", [True, False])
+async def test_a_hop_that_asks_and_does_not_listen_is_not_heard(
+    tmp_path: Path,
+    listens: bool,  # noqa: FBT001
+) -> None:
     async with driven() as engine:
         flow = Bridged(engine, buffer=SMALL)
         hop, server = levered(flow.wire, V2, tmp_path)
@@ -418,6 +422,10 @@ async def test_a_hop_that_asks_and_does_not_listen_is_not_heard(tmp_path: Path) 
         answers = flow.held[0] - before
         assert CHUNK < answers < 2 * CHUNK, "one read more, at most"
         assert await engine.at_rest() == 0
+        if not listens:
+            flow.wire.reset()
+            assert await flow.over() is Reason.UPSTREAM_CLOSED
+            return
         await hop.send(b"hello")
         while not flow.bridge._hears:
             await flow.wire.receive()
