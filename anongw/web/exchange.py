@@ -47,8 +47,8 @@ class Inflow:
         Raises:
             Refused: the body is malformed; with the stream's `lost`, if it broke off.
         """
-        # What is here is judged before anybody else has a turn: an origin that answers early must not win over
-        # a body that is known to be malformed.
+        # What is here is judged before anybody else has a turn: an origin that answers early must not win
+        # over a body that is known to be malformed.
         piece = self.take()
         await self.stream.give_way()
         while not piece and not self._body.done:
