@@ -122,10 +122,18 @@ def explain(config: Config) -> list[str]:
         f"goes to   {_listed(policy.allow) or 'every public address'}"
         + (f", never to {_listed(policy.deny)}" if policy.deny else "")
         + (f", and to private {_listed(policy.allow_private)}" if policy.allow_private else ""),
+        f"clients   SOCKS by a public address is {_TAKEN[config.safe_socks]}",
         f"scrubs    plain HTTP asked of it as an HTTP proxy, profile {scrub.profile}{rules}; no tunnel",
         f"limits    {_limits(config.limits)}",
         f"logs      level {config.log.level}, {'WITH' if config.log.names else 'without'} names",
     ]
+
+
+_TAKEN = {
+    "reject": "refused: only names are taken",
+    "warn": "counted and warned of: the client may look names up itself",
+    "off": "taken without a word",
+}
 
 
 def _headed(head: str, lines: list[str]) -> Iterator[str]:
@@ -206,6 +214,7 @@ def _warnings(config: Config) -> Iterator[str]:
         yield "users: SOCKS4 has no passwords and is refused"
     if any(not one.network.prefixlen for one in config.policy.allow_private):
         yield "policy.allow_private: clients reach this machine and every network around it"
+    yield from _safe_socks(config)
     if config.limits.idle < _IDLE_LEAST:
         yield f"limits.idle: below {duration_text(_IDLE_LEAST)} quiet ssh and push connections are cut"
     if config.log.names:
@@ -214,6 +223,17 @@ def _warnings(config: Config) -> Iterator[str]:
         yield "scrub.profile: open passes what tells one browser from another"
     for name in _unreachable(config):
         yield f"resolve.hosts: {name} leads to a private address, which policy.allow_private does not allow"
+
+
+def _safe_socks(config: Config) -> Iterator[str]:
+    if config.safe_socks == "off":
+        yield "policy.safe_socks: off says nothing of clients that look names up themselves, past the gateway"
+    elif config.safe_socks == "reject":
+        why = "" if config.policy.safe_socks == "reject" else " (the profile strict has it so)"
+        yield (
+            f"policy.safe_socks: SOCKS clients that send addresses are refused{why}, also where a person "
+            "typed one; have programs leave look-ups to the proxy (socks5h)"
+        )
 
 
 def _egress_missing(config: Config) -> Iterator[str]:

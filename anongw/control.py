@@ -29,6 +29,7 @@ import msgspec
 
 from anongw.address import Address
 from anongw.errors import Reason, Refused
+from anongw.exposure import Exposure
 from anongw.net.engine import Engine
 from anongw.net.fiber import Fiber
 from anongw.net.listen import Listener, bind
@@ -217,6 +218,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     cached: int  # answers in the resolver's cache
     headers_dropped: int  # request header lines that no list knew
     scrubbed: float  # share of all bytes that passed as plain HTTP, and so scrubbed, from 0 to 1
+    scrubbable: float = 0.0  # the same with what went to port 80 in tunnels, and could have been
+    exposed: dict[Exposure, int] = {}  # flows whose client gave something away before we could help
     bugs: int
 
 

@@ -27,6 +27,7 @@ class Reason(enum.Enum):
     CLIENT_GONE = "client-gone"  # closed or reset while we worked for it
     CLIENT_REFUSED = "client-refused"  # its address is not on the listener's allow-list
     PROBE = "probe"  # a request meant for us and not for an origin: answered by silence
+    RESOLVED_BY_CLIENT = "resolved-by-client"  # SOCKS with an address where only names are taken
 
     # Policy
     FORBIDDEN = "forbidden"  # a deny rule, or no allow rule, matched the target

@@ -26,6 +26,7 @@ class Flow:
     token: str = ""  # what else the client wants to be told apart by, as a digest; see `Session.login`
     identity: str = ""  # in whose name it goes; see route.py
     target: Endpoint | None = None
+    by_address: bool = False  # SOCKS with a public address, which the client may have looked up by itself
     route: str = ""  # a chain's name, "direct" or "refuse"; "" until it is chosen
     over: bool = False
     reason: Reason | None = None  # None: it ended as both sides wished

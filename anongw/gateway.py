@@ -21,6 +21,7 @@ import anyio.abc
 from anongw import log
 from anongw.address import Address, Endpoint
 from anongw.admission import Admission, capacity
+from anongw.complaints import Complaints
 from anongw.config import Config, ConfigError
 from anongw.control import Control, Declined, Reloaded, Status
 from anongw.errors import Reason, Refused
@@ -43,8 +44,6 @@ from anongw.wire.detect import Protocol, detect
 QUIET = 2.0
 # Seconds between two looks at which tunnels have become quiet.
 _LOOK = 0.25
-# Seconds between two complaints about resolvers: each page of a browser would bring twenty.
-_COMPLAIN_EVERY = 60.0
 # Seconds for which dials that began before a reload may still ask the resolver that they began with.
 _RETIRE_AFTER = 60.0
 # Seconds that flows have to say their last words once the time for stopping is over.
@@ -107,7 +106,7 @@ class Gateway:
         self._own: list[Endpoint] = []
         self._admission = Admission(config.listen.clients, most, limits.per_client)
         self._listeners: list[Listener] = []
-        self._complain_after = 0.0
+        self._complaints = Complaints(log.logger.warning)
         self.counters = log.Counters()
         self._lasting = Lasting(
             engine=self.engine,
@@ -253,10 +252,7 @@ class Gateway:
 
     def _finished(self, flow: Flow) -> None:
         self.counters.finished(flow)
-        if flow.reason is Reason.RESOLVER_FAILED and self.engine.now >= self._complain_after:
-            # The most likely thing to be wrong on a new machine; no name is needed to say it.
-            self._complain_after = self.engine.now + _COMPLAIN_EVERY
-            log.logger.warning("no resolver gave an answer to trust; look at the network and resolve.servers")
+        self._complaints.finished(flow, self.engine.now)
         log.finished(flow, names=self.config.log.names)
 
     def _tell_status(self, _asked: Fields) -> Fields:

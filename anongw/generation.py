@@ -87,6 +87,7 @@ class Generation:
             delivery=Delivery(self.pool, limits),
             pipes=lasting.pipes,
             identity=settings.identity,
+            safe_socks=settings.safe_socks,
             key=lasting.key,
             finished=lasting.finished,
             left=lasting.left,

@@ -18,6 +18,7 @@ from loguru import logger
 
 from anongw import config
 from anongw.errors import Reason
+from anongw.exposure import Exposure, exposures
 from anongw.flow import Flow
 
 if TYPE_CHECKING:
@@ -101,9 +102,11 @@ class Counters:
     sent: int = 0  # bytes, client to upstream
     received: int = 0  # bytes, upstream to client
     scrubbed: int = 0  # of these bytes, those that passed as plain HTTP
+    unscrubbed: int = 0  # and those in tunnels to port 80, which could have
     headers_dropped: int = 0  # request header lines that no list knew
     bugs: int = 0  # flows that ended because of an error of ours
     refused: Counter[Reason] = field(default_factory=Counter)
+    exposed: Counter[Exposure] = field(default_factory=Counter)  # flows that gave such a thing away
     routes: dict[str, RouteCount] = field(default_factory=dict)  # by a chain's name, "direct" or "refuse"
 
     def finished(self, flow: Flow) -> None:
@@ -112,6 +115,10 @@ class Counters:
         self.received += flow.received
         if flow.protocol == "http":
             self.scrubbed += flow.sent + flow.received
+        for exposure in exposures(flow):
+            self.exposed[exposure] += 1
+            if exposure is Exposure.UNSCRUBBED:
+                self.unscrubbed += flow.sent + flow.received
         if flow.route:
             route = self.routes.setdefault(flow.route, RouteCount())
             route.flows += 1

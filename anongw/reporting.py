@@ -27,6 +27,7 @@ def status(
     """How the gateway fares; `live`: client connections now, `started`: when it began, by time.monotonic."""
     now = time.monotonic()
     moved = counters.sent + counters.received
+    scrubbable = counters.scrubbed + counters.unscrubbed
     return Status(
         version=__version__,
         generation=generation.number,
@@ -44,6 +45,8 @@ def status(
         cached=sum(resolver.cached_names for resolver in generation.resolvers),
         headers_dropped=counters.headers_dropped,
         scrubbed=round(counters.scrubbed / moved, 4) if moved else 0.0,
+        scrubbable=round(scrubbable / moved, 4) if moved else 0.0,
+        exposed=dict(counters.exposed),
         bugs=counters.bugs,
     )
 

@@ -76,6 +76,7 @@ def test_the_defaults() -> None:
         "routes",
         "names",
         "goes",
+        "clients",
         "scrubs",
         "limits",
         "logs",
@@ -87,12 +88,13 @@ def test_the_defaults() -> None:
         "dns.quad9.net by HTTPS, cloudflare-dns.com by HTTPS",
         "routes    everything: directly, from this machine's address",
         "every public address",
+        "SOCKS by a public address is counted and warned of",
         "profile balanced",
         "idle tunnels 2h",
         "without names",
     ):
         assert part in text
-    assert len(lines) <= 10
+    assert len(lines) <= 11
     assert check.warnings(config()) == ["with no chain every destination sees this machine's address"]
 
 
@@ -110,6 +112,10 @@ def test_the_defaults() -> None:
         (('policy.allow=["example.org"]',), "goes to   example.org"),
         (('policy.deny=["*:25", "a", "b", "c", "d", "e", "f"]',), "never to *:25, a, b, c, d and 2 more"),
         (('policy.allow_private=["10.0.0.0/8"]',), "and to private 10.0.0.0/8"),
+        (("policy.safe_socks=off",), "clients   SOCKS by a public address is taken without a word"),
+        (("policy.safe_socks=reject",), "SOCKS by a public address is refused: only names are taken"),
+        (("scrub.profile=strict",), "SOCKS by a public address is refused: only names are taken"),
+        (("scrub.profile=strict", "policy.safe_socks=warn"), "counted and warned of"),
         (('scrub.rules=[{drop=["X-A"]}]', "scrub.profile=strict"), "profile strict, 1 rules of your own"),
         (("limits.connections=8",), "8 connections, 6 for one client"),
         (("limits.per_client=5",), " 5 for one client"),

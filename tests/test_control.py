@@ -33,6 +33,7 @@ from anongw.control import (
     own_folder,
 )
 from anongw.errors import Reason, Refused
+from anongw.exposure import Exposure
 from anongw.flow import Flow
 from anongw.log import Counters
 from anongw.wire.control import Answer, Fields, answer, ask
@@ -536,7 +537,7 @@ SECRETS = ("hunter2", "secret.example", "192.0.2.77", "alice", "203.0.113.5")
 # The only text that a gateway's state holds: its own version, what its config calls things, and why.
 TEXT = {
     *("Status.version", "Status.listeners", "RouteStatus.name", "ChainStatus.name", "HopStatus.strategy"),
-    *("MemberStatus.label", "MemberStatus.state", "Status.refused"),
+    *("MemberStatus.label", "MemberStatus.state", "Status.refused", "Status.exposed"),
 }
 
 
@@ -548,7 +549,7 @@ def texts(kind: object, place: str) -> Iterator[str]:
     elif typing.get_args(kind) and typing.get_origin(kind) is not typing.Literal:
         for inner in typing.get_args(kind):
             yield from texts(inner, place)
-    elif kind in (str, Reason) or typing.get_origin(kind) is typing.Literal:
+    elif kind in (str, Reason, Exposure) or typing.get_origin(kind) is typing.Literal:
         yield place
     else:
         assert kind in (int, float, type(None), ...), f"{place} holds {kind}"
@@ -576,6 +577,8 @@ def filled(counters: Counters) -> Status:
         cached=2,
         headers_dropped=counters.headers_dropped,
         scrubbed=0.5,
+        scrubbable=0.6,
+        exposed=dict(counters.exposed),
         bugs=counters.bugs,
     )
 

@@ -43,6 +43,23 @@ def tunnel(client: Line, origin: Origin) -> Line:
     return origin.accept()
 
 
+# What it says of its own accord
+
+
+def test_a_client_that_may_look_names_up_itself_is_warned_of_once_and_not_named(anyio_backend: str) -> None:
+    by_address = SOCKS + b"\x05\x01\x00\x01\x01\x02\x03\x04\x01\xbb"
+    with running(anyio_backend, 'route=[{to="refuse"}]') as gateway:
+        for _ in range(3):
+            with gateway.connect() as client:
+                client.send(by_address)
+                assert client.rest()[3] == 2
+        gateway.stop()
+        gateway.wait()
+        said = "".join(gateway.log)
+    assert said.count("a SOCKS client asks for addresses and not for names") == 1
+    assert "1.2.3.4" not in said
+
+
 # Listeners
 
 

@@ -10,6 +10,7 @@ import pytest
 from anongw import config
 from anongw.address import Endpoint
 from anongw.errors import Reason, Refused
+from anongw.exposure import Exposure
 from anongw.flow import Flow
 from anongw.log import Counters, escape, finished, logger, setup
 
@@ -183,3 +184,13 @@ def test_counters_sum_and_name_nobody() -> None:
     )
     assert Counters().summary().endswith("refused: none")
     assert not [secret for secret in SECRETS if secret in f"{counters} {counters.summary()}"]
+
+
+def test_what_clients_give_away_is_counted_in_flows_and_bytes() -> None:
+    counters = Counters()
+    for port in (80, 80, 110, 443):
+        one = flow()
+        one.target = Endpoint("secret.example", port)
+        counters.finished(one)
+    assert counters.exposed == {Exposure.UNSCRUBBED: 2, Exposure.PLAINTEXT: 1}
+    assert counters.unscrubbed == 2 * 2010

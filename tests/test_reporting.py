@@ -9,6 +9,7 @@ from anongw import config, reporting
 from anongw.address import Endpoint
 from anongw.config import Config, HopUrl, Member, Secret, load
 from anongw.errors import Reason
+from anongw.exposure import Exposure
 from anongw.flow import Flow
 from anongw.generation import Generation, Lasting
 from anongw.log import Counters
@@ -50,7 +51,7 @@ async def test_the_numbers_are_those_of_the_flows_and_nobody_is_named() -> None:
         Flow("127.0.0.1:1080", protocol="socks5", reason=Reason.MALFORMED),
     ]
     for flow in flows:
-        flow.target = Endpoint("target.example", 443)
+        flow.target = Endpoint("target.example", 80)
         flow.token = "client-token"
         counters.finished(flow)
     rooms = generation(settings(), counters, engine)
@@ -66,6 +67,8 @@ async def test_the_numbers_are_those_of_the_flows_and_nobody_is_named() -> None:
     }
     assert said.refused == {Reason.ROUTE_REFUSED: 1, Reason.MALFORMED: 1}
     assert (said.flows, said.live, said.generation, said.scrubbed) == (4, 3, 1, 0.25)
+    assert said.scrubbable == 1.0, "all of it went to port 80"
+    assert said.exposed == {Exposure.UNSCRUBBED: 3}
     assert 60 <= said.uptime < 70
     hop = said.chains[0].hops[0]
     assert hop.strategy == "random"

@@ -15,11 +15,17 @@ from rich.table import Table
 from rich.text import Text
 
 from anongw.control import ChainStatus, MemberStatus, RouteStatus, Status
+from anongw.exposure import Exposure
 from anongw.log import escape
 
 # Columns where no terminal says how many it has: enough that nothing is folded which a program may look for.
 _COLUMNS: Final = 200
 _STYLES: Final = {"up": "green", "trying": "yellow", "down": "red"}
+_EXPOSED: Final = {
+    Exposure.BY_ADDRESS: "asked by address (client looks names up itself?)",
+    Exposure.PLAINTEXT: "to ports of plain-text passwords",
+    Exposure.UNSCRUBBED: "to port 80 in a tunnel",
+}
 
 Column = tuple[str, Literal["left", "right"]]
 
@@ -47,6 +53,7 @@ def show(state: Status, *, clear: bool = False) -> None:
 def _summary(state: Status) -> Table:
     sent, received = (sum(one.sent for one in state.routes), sum(one.received for one in state.routes))
     ended = sorted(state.refused.items(), key=lambda one: (-one[1], one[0].value))
+    dropped = f"{state.headers_dropped} header lines"
     up = timedelta(seconds=int(state.uptime))
     lines = Table.grid(padding=(0, 2))
     for name, text in (
@@ -58,10 +65,20 @@ def _summary(state: Status) -> Table:
             f"{state.live} connections, {state.kept} kept ones to origins, {state.cached} cached answers",
         ),
         ("refused", ", ".join(f"{count} {reason.value}" for reason, count in ended) or "none"),
-        ("scrubbed", f"{state.scrubbed:.0%} of all bytes; {state.headers_dropped} header lines dropped"),
+        (
+            "scrubbed",
+            f"{state.scrubbed:.0%} of all bytes, of {state.scrubbable:.0%} that could be; {dropped} dropped",
+        ),
+        ("exposed", _exposed(state.exposed)),
     ):
         lines.add_row(name, escape(text))
     return lines
+
+
+def _exposed(counts: dict[Exposure, int]) -> str:
+    """What clients gave away themselves, in flows."""
+    words = [f"{counts[one]} {text}" for one, text in _EXPOSED.items() if counts.get(one)]
+    return ", ".join(words) or "nothing that is known of"
 
 
 def _routes(routes: Sequence[RouteStatus]) -> Table:

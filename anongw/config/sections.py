@@ -14,6 +14,8 @@ from anongw.config.values import AtLeastOne, Bytes, Cidr, Count, PasswordHash, R
 
 Family = Literal["any", "ipv4", "ipv6", "prefer-ipv4"]
 Profile = Literal["balanced", "strict", "open"]
+SafeSocks = Literal["auto", "reject", "warn", "off"]
+Taken = Literal["reject", "warn", "off"]
 Level = Literal["debug", "info", "warning", "error"]
 
 
@@ -88,6 +90,12 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     allow_private: tuple[Cidr, ...] = ()
     """Private ranges that clients may reach all the same, such as ["192.168.1.0/24"] in a lab. Loopback,
     private, link-local, metadata, multicast and reserved addresses are refused otherwise."""
+
+    safe_socks: SafeSocks = "auto"
+    """What to do where a SOCKS client asks for a public address and not for a name: it may have looked the
+    name up itself, past the gateway. "reject" refuses it, even where a person typed the address; "warn" has
+    `anongw status` count it and the log say so now and then; "off" says nothing. "auto": "reject" with the
+    profile "strict", else "warn", because many programs know no better and would break."""
 
     allow: tuple[Rule, ...] = ()
     """Only these targets; empty: all but the denied."""
@@ -254,6 +262,13 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         [users]
         alice = "$scrypt$ln=14,r=8,p=1$EXAMPLESALTEXAMPLESALT$EXAMPLEKEYEXAMPLEKEYEXAMPLEKEYEXAMPLEKEYEXA"
     """
+
+    @property
+    def safe_socks(self) -> Taken:
+        """How SOCKS by address is taken, "auto" decided."""
+        if self.policy.safe_socks != "auto":
+            return self.policy.safe_socks
+        return "reject" if self.scrub.profile == "strict" else "warn"
 
     @property
     def goes_direct_unasked(self) -> bool:

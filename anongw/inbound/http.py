@@ -39,6 +39,7 @@ STATUS: dict[Reason, int] = {
     Reason.CLIENT_GONE: 400,
     Reason.CLIENT_REFUSED: 403,
     Reason.PROBE: 400,
+    Reason.RESOLVED_BY_CLIENT: 403,
     Reason.FORBIDDEN: 403,
     Reason.PRIVATE_TARGET: 403,
     Reason.PRIVATE_NAME: 403,

@@ -4,8 +4,9 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from anongw import exposure
 from anongw.address import Address, Endpoint
-from anongw.config import Identity, Limits
+from anongw.config import Identity, Limits, Taken
 from anongw.errors import Reason, Refused
 from anongw.flow import Flow
 from anongw.net.fiber import Fiber
@@ -36,6 +37,7 @@ class Rooms:
     delivery: Delivery
     pipes: Pipes
     identity: Identity
+    safe_socks: Taken  # how SOCKS by address is taken
     key: bytes  # of this process: what clients want to be told apart by is kept as digests under it
     finished: Callable[[Flow], None]  # called once with each closed flow
     left: Callable[[Address | None], None]  # and once with the client of each closed connection
@@ -119,6 +121,15 @@ class Session:
         """
         if self.rooms.users is not None or not allowed:
             raise Refused(Reason.AUTH_REQUIRED)
+
+    def by_address(self, target: Endpoint) -> None:
+        """The client asks by SOCKS, and not by a name.
+
+        Raises:
+            Refused: RESOLVED_BY_CLIENT, where only names are taken.
+        """
+        self.flow.target = target
+        exposure.judge(self.flow, self.rooms.safe_socks)
 
     async def dial(self, target: Endpoint) -> Stream:
         """Go out to the target, in the flow's name."""

@@ -23,6 +23,8 @@ async def serve_socks5(session: Session) -> Delegate | None:
         # BIND would show one of our addresses, UDP needs a way out that carries it.
         if request.command != socks5.Command.CONNECT:
             raise _unsupported(request.command)
+        if kind is not AddressType.NAME:
+            session.by_address(request.endpoint)
         upstream = await session.dial(request.endpoint)
     except Refused as refused:
         await session.refuse(refused, socks5.reply(socks5.REPLY[refused.reason], kind))
@@ -43,6 +45,8 @@ async def serve_socks4(session: Session) -> Delegate | None:
             raise _unsupported(request.command)
         if request.user:
             session.label(request.user)
+        if not request.named:
+            session.by_address(request.endpoint)
         upstream = await session.dial(request.endpoint)
     except Refused as refused:
         await session.refuse(refused, socks4.reply(socks4.REPLY[refused.reason]))

@@ -1,6 +1,6 @@
 """Which way a connection goes, or where it is refused: the gateway's own decisions, in their order.
 
-    log-in -> route -> policy -> (names looked up here) -> policy again -> hops
+    log-in -> client -> route -> policy -> (names looked up here) -> policy again -> hops
 
 A way may have several legs: a pool with a member that is `direct` goes through its hops, or without any.
 """
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
+from anongw import exposure
 from anongw.address import Address, Endpoint
 from anongw.config import DIRECT, REFUSE, Chain, Config, parse_listen
 from anongw.config.words import goes_direct, route_words
@@ -71,6 +72,9 @@ _WHY = {
     Reason.PRIVATE_TARGET: "such an address means this network or none, and policy.allow_private lacks it",
     Reason.PRIVATE_NAME: "such a name means something in this network only, and is asked of nobody",
     Reason.REBINDING: "resolve.hosts leads it to an address that policy.allow_private lacks",
+    Reason.RESOLVED_BY_CLIENT: (
+        "policy.safe_socks: SOCKS clients are to send names, and not what they looked up themselves"
+    ),
     Reason.OWN_LISTENER: "it is a listener of this gateway",
     Reason.NAME_NOT_FOUND: "resolve.hosts has no address for it of a family that is in use",
 }
@@ -82,6 +86,7 @@ def way(asked: Asked) -> Way:
     taken, chain = None, None
     try:
         _log_in(asked)
+        _judge_client(asked)
         taken = _route(asked)
         chain = None if taken.to in (DIRECT, REFUSE) else asked.config.chains[taken.to]
         return Way(taken, chain, _legs(asked, taken, chain))
@@ -99,6 +104,16 @@ def _log_in(asked: Asked) -> None:
         raise _Stopped("login", Reason.AUTH_REQUIRED, "[users] exist, and no identity is named")
     if user not in users:
         raise _Stopped("login", Reason.AUTH_FAILED, "[users] has nobody of that name")
+
+
+def _judge_client(asked: Asked) -> None:
+    """As `inbound.socks` does. A client that knows an address is taken to send it as one."""
+    if asked.question.protocol not in ("socks5", "socks4"):
+        return
+    try:
+        exposure.judge(asked.flow, asked.config.safe_socks)
+    except Refused as refused:
+        raise _Stopped("client", refused.reason) from None
 
 
 def _route(asked: Asked) -> Taken:

@@ -84,7 +84,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
-Where = Literal["login", "route", "policy", "overlay", "family", "resolver", "hop", "exit"]
+Where = Literal["login", "client", "route", "policy", "overlay", "family", "resolver", "hop", "exit"]
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):

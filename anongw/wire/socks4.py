@@ -50,6 +50,7 @@ class Request:
     command: int  # a Command, or one that we do not know: the caller refuses it
     endpoint: Endpoint  # its port is 0 only where the command is not CONNECT
     user: bytes
+    named: bool  # by 4A: what follows the user is the host, an address in letters too
 
 
 def request(reader: Reader) -> Generator[None, None, Request]:
@@ -67,8 +68,10 @@ def request(reader: Reader) -> Generator[None, None, Request]:
     if not port and command == Command.CONNECT:
         raise Refused(Reason.MALFORMED, "port 0")
     user = yield from _string(reader, USER_MOST)
-    host = yield from _host(reader, IPv4Address(head[4:]))
-    return Request(command, Endpoint(host, port), user)
+    address = IPv4Address(head[4:])
+    named = int(address) in _4A
+    host = (yield from _name(reader)) if named else address
+    return Request(command, Endpoint(host, port), user, named)
 
 
 def reply(code: Reply) -> bytes:
@@ -76,9 +79,7 @@ def reply(code: Reply) -> bytes:
     return bytes((0, code)) + bytes(6)
 
 
-def _host(reader: Reader, address: IPv4Address) -> Generator[None, None, str | Address]:
-    if int(address) not in _4A:
-        return address
+def _name(reader: Reader) -> Generator[None, None, str | Address]:
     name = yield from _string(reader, NAME_MOST)
     if not name.isascii():
         raise Refused(Reason.MALFORMED, "a host name that is not ASCII")

@@ -69,6 +69,8 @@ REPLY: dict[Reason, Reply] = {
     Reason.CLIENT_GONE: Reply.GENERAL_FAILURE,
     Reason.CLIENT_REFUSED: Reply.NOT_ALLOWED,
     Reason.PROBE: Reply.GENERAL_FAILURE,
+    # As Tor answers with SafeSocks: "connection not allowed by ruleset".
+    Reason.RESOLVED_BY_CLIENT: Reply.NOT_ALLOWED,
     Reason.FORBIDDEN: Reply.NOT_ALLOWED,
     Reason.PRIVATE_TARGET: Reply.NOT_ALLOWED,
     Reason.PRIVATE_NAME: Reply.NOT_ALLOWED,

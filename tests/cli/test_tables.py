@@ -12,6 +12,7 @@ import pytest
 from anongw.cli.tables import show
 from anongw.control import ChainStatus, HopStatus, MemberStatus, RouteStatus, Status
 from anongw.errors import Reason
+from anongw.exposure import Exposure
 
 BARE = Status(
     version="1.2.3",
@@ -27,6 +28,7 @@ BARE = Status(
     cached=60,
     headers_dropped=3,
     scrubbed=0.256,
+    scrubbable=0.4,
     bugs=2,
 )
 
@@ -74,7 +76,11 @@ def test_a_gateway_without_chains(capsys: pytest.CaptureFixture[str]) -> None:
         ["flows", "120,", "0", "bytes", "sent,", "0", "bytes", "received"],
         ["now", "7", "connections,", "5", "kept", "ones", "to", "origins,", "60", "cached", "answers"],
         ["refused", "none"],
-        ["scrubbed", "26%", "of", "all", "bytes;", "3", "header", "lines", "dropped"],
+        [
+            *("scrubbed", "26%", "of", "all", "bytes,", "of", "40%", "that", "could", "be;"),
+            *("3", "header", "lines", "dropped"),
+        ],
+        ["exposed", "nothing", "that", "is", "known", "of"],
     ]
 
 
@@ -82,7 +88,7 @@ def test_routes_and_hops(capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown(capsys, FULL)
     assert lines[2] == ["flows", "120,", "2.0", "MB", "sent,", "2.0", "GB", "received"]
     assert lines[4] == ["refused", "40", "hop-auth,", "3", "client-gone"]
-    assert lines[6:] == [
+    assert lines[7:] == [
         [],
         ["route", "flows", "sent", "received"],
         ["tor", "100", "1.5", "MB", "2.0", "GB"],
@@ -93,6 +99,14 @@ def test_routes_and_hops(capsys: pytest.CaptureFixture[str]) -> None:
         ["tor", "1", "random", "https://[2001:db8::1]:443", "down", "0", "0", "0", "-"],
         ["tor", "2", "socks4://b.example:1", "trying", "0", "0", "0", "-"],
     ]
+
+
+def test_what_clients_gave_away(capsys: pytest.CaptureFixture[str]) -> None:
+    exposed = {Exposure.UNSCRUBBED: 3, Exposure.BY_ADDRESS: 2, Exposure.PLAINTEXT: 0}
+    show(msgspec.structs.replace(BARE, exposed=exposed))
+    assert "2 asked by address (client looks names up itself?), 3 to port 80 in a tunnel\n" in (
+        capsys.readouterr().out
+    )
 
 
 def test_a_long_name_stays_on_its_line_where_a_program_reads(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 import pytest
 
 from anongw.address import Endpoint, parse_host
-from anongw.config import Identity, Limits, Route
+from anongw.config import Identity, Limits, Route, Taken
 from anongw.errors import Reason, Refused
 from anongw.flow import Flow
 from anongw.inbound.session import Rooms, Session
@@ -42,7 +42,11 @@ class Closed(list[Flow]):
 
 
 async def play(
-    act: Callable[[Session], object], *, users: bool = False, by_destination: bool = False
+    act: Callable[[Session], object],
+    *,
+    users: bool = False,
+    by_destination: bool = False,
+    safe_socks: Taken = "warn",
 ) -> tuple[Session, Closed]:
     """Run `act`, or the coroutine that it returns, within a session."""
     closed = Closed()
@@ -58,6 +62,7 @@ async def play(
         delivery=Delivery(pool, Limits()),
         pipes=Pipes(0),
         identity=Identity(by_destination=by_destination),
+        safe_socks=safe_socks,
         key=bytes(32),
         finished=closed.append,
         left=lambda _client: None,
@@ -183,6 +188,22 @@ async def test_a_dial_that_fails_has_aimed() -> None:
 
     session, _ = await play(act)
     assert session.flow.target == target
+
+
+async def test_what_asks_by_address_is_noted_and_refused_where_names_alone_are_taken() -> None:
+    target = Endpoint(parse_host("1.2.3.4"), 443)
+
+    def noted(session: Session) -> None:
+        session.by_address(target)
+        assert session.flow.by_address
+
+    def refused(session: Session) -> None:
+        with pytest.raises(Refused, match="resolved-by-client"):
+            session.by_address(target)
+        assert session.flow.target == target, "a log with names says what was asked for"
+
+    await play(noted)
+    await play(refused, safe_socks="reject")
 
 
 async def test_a_client_that_is_gone_gets_no_answer() -> None:

@@ -96,6 +96,38 @@ def test_an_address_written_as_a_name(anyio_backend: str) -> None:
         origin.accept().close()
 
 
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        (GREETING + socks5_request("1.2.3.4", 443), b"\x05\x00\x05\x02" + ZERO_V4),
+        (GREETING + socks5_request("2606:4700::1", 443), b"\x05\x00\x05\x02" + ZERO_V6),
+        (socks4_request("1.2.3.4", 443), reply4(0x5B)),
+    ],
+)
+def test_an_address_is_refused_where_only_names_are_taken(
+    anyio_backend: str, said: bytes, heard: bytes
+) -> None:
+    with running(anyio_backend, "policy.safe_socks=reject") as gateway, gateway.connect() as client:
+        client.send(said)
+        client.last()
+        assert client.rest() == heard
+
+
+def test_where_only_names_are_taken_a_private_address_that_may_be_reached_is_reached(
+    anyio_backend: str,
+) -> None:
+    """Nobody had to be asked for it."""
+    with running(anyio_backend, "policy.safe_socks=reject") as gateway, Origin() as origin:
+        for said, heard in (
+            (GREETING + socks5_request("127.0.0.1", origin.port), b"\x05\x00\x05\x00" + ZERO_V4),
+            (socks4_request("127.0.0.1", origin.port), reply4(0x5A)),
+        ):
+            with gateway.connect() as client:
+                client.send(said)
+                assert client.exactly(len(heard)) == heard
+                origin.accept().close()
+
+
 def test_everything_in_one_segment(anyio_backend: str) -> None:
     with running(anyio_backend, user()) as gateway, Origin() as origin, gateway.connect() as client:
         client.send(

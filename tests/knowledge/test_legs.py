@@ -16,6 +16,7 @@ from anongw.address import Endpoint
 from anongw.config import Config, Egress, Member, parse_listen
 from anongw.errors import Reason, Refused
 from anongw.generation import Generation, Lasting
+from anongw.inbound.session import Session
 from anongw.knowledge import Question
 from anongw.knowledge.legs import Told, way
 from anongw.knowledge.question import put, question
@@ -30,6 +31,7 @@ from tests.support.knowledge_cases import HASH, RARE, configs, each, questions
 LOGGED = "socks5://u:p@192.0.2.1"
 A, S4 = "socks5://192.0.2.1", "socks4://192.0.2.4"
 ALICE = f'users={{alice="{HASH.reveal()}"}}'
+SAFE = "policy.safe_socks=reject"
 ROUTES = 'route=[{target=["*:25"], to="refuse"}, {to="direct"}]'
 HOSTS = (
     'resolve.hosts={"in.example"=["10.0.0.1"], "six.example"=["2606:4700::1"], '
@@ -50,6 +52,13 @@ HOSTS = (
             {"user": "alice", "protocol": "socks4"},
             ("login", Reason.AUTH_REQUIRED),
         ),
+        (config(SAFE), "1.2.3.4:443", {}, ("client", Reason.RESOLVED_BY_CLIENT)),
+        (config("scrub.profile=strict"), "1.2.3.4:443", {}, ("client", Reason.RESOLVED_BY_CLIENT)),
+        (config(SAFE), "1.2.3.4:443", {"protocol": "socks4"}, ("client", Reason.RESOLVED_BY_CLIENT)),
+        (config(SAFE), "1.2.3.4:443", {"protocol": "connect"}, None),
+        (config(SAFE), "example.org:443", {}, None),
+        (config(SAFE, 'policy.allow_private=["10.0.0.0/8"]'), "10.0.0.1:80", {}, None),
+        (config(), "1.2.3.4:443", {}, None),
         (config(ROUTES), "example.org:25", {}, ("route", Reason.ROUTE_REFUSED)),
         (config(), "127.0.0.1:1080", {}, ("policy", Reason.OWN_LISTENER)),
         (config(), "10.0.0.1:80", {}, ("policy", Reason.PRIVATE_TARGET)),
@@ -151,6 +160,8 @@ def carried(made: Config, asked: Question) -> Reason | None:
     assert flow.target
     dial = generation.rooms.dialer.dial(flow.target, flow, Fiber(engine, lambda _fiber, _reason: None))
     try:
+        if asked.protocol in ("socks5", "socks4"):
+            Session(flow, lambda: generation.rooms, local=True).by_address(flow.target)
         assert isinstance(dial.send(None), InTask)
     except Refused as refused:
         return refused.reason
@@ -200,7 +211,7 @@ async def test_what_is_refused_is_refused_by_the_gateway_too() -> None:
         assert lost or reason in ON_ITS_WAY
 
     holds()
-    assert seen.keys() == {"goes", "route", "policy", "overlay", "family", "resolver", "hop"}
+    assert seen.keys() == {"client", "goes", "route", "policy", "overlay", "family", "resolver", "hop"}
 
 
 def is_lost(member: Member) -> bool:

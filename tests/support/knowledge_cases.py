@@ -100,6 +100,7 @@ def configs(draw: st.DrawFn, *, direct: bool = True) -> Config:
         ),
         policy=config.Policy(
             deny=(Rule("denied.example"),),
+            safe_socks=draw(st.sampled_from(("auto", "reject", "warn", "off"))),
             allow_private=draw(st.sampled_from(((), (), (Cidr("127.0.0.0/8"),)))),
         ),
         scrub=config.Scrub(profile=draw(st.sampled_from(("balanced", "strict", "open")))),
@@ -128,8 +129,11 @@ def through(settings: Config, chain: Chain) -> Config:
     return msgspec.structs.replace(settings, chains={"one": chain})
 
 
-def _rare(target: str, *hops: str, **options: object) -> tuple[Config, Question]:
+def _rare(
+    target: str, *hops: str, safe_socks: config.SafeSocks = "warn", **options: object
+) -> tuple[Config, Question]:
     settings = config.Config(
+        policy=config.Policy(safe_socks=safe_socks),
         resolve=config.Resolve(family="ipv4", hosts=_HOSTS_FIXED),
         chains={"one": Chain(hop=tuple(position(one) for one in hops), **options)},  # type: ignore[arg-type]
         route=(Route(to="one"),),
@@ -141,6 +145,7 @@ def _rare(target: str, *hops: str, **options: object) -> tuple[Config, Question]
 RARE = (
     _rare("2606:4700::1", "socks5://192.0.2.1", "socks4://192.0.2.2"),  # refused at the exit
     _rare("2606:4700::1", "socks5://192.0.2.1", family="ipv4"),  # at the family
+    _rare("1.2.3.4", "socks5://192.0.2.1", safe_socks="reject"),  # for what the client did
     _rare("a.onion", "socks5://192.0.2.1"),  # at the overlay
     _rare("six.example", "socks5://192.0.2.1", names="here"),  # at the resolver
     _rare("example.org", "socks5://hop1.invalid"),  # at the first hop

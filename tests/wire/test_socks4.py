@@ -43,14 +43,15 @@ def wire(
     ],
 )
 def test_a_request_to_connect(raw: bytes, host: str | Address, user: bytes) -> None:
-    expected = Outcome(value=Request(Command.CONNECT, Endpoint(host, 80), user), rest=b"early")
+    named = raw[4:7] == bytes(3) and raw[7] != 0
+    expected = Outcome(value=Request(Command.CONNECT, Endpoint(host, 80), user, named), rest=b"early")
     assert feed(socks4.request, raw + b"early") == expected
     assert feed(socks4.request, raw + b"early", range(999)) == expected
 
 
 def test_another_command_is_read_for_the_caller_to_refuse() -> None:
     outcome = feed(socks4.request, wire("0.0.0.0", port=0, command=Command.BIND))
-    assert outcome.value == Request(Command.BIND, Endpoint(IPv4Address("0.0.0.0"), 0), b"me")
+    assert outcome.value == Request(Command.BIND, Endpoint(IPv4Address("0.0.0.0"), 0), b"me", named=False)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,8 @@ def test_every_reason_has_a_reply_and_none_is_success(reason: Reason) -> None:
 )
 def test_every_target_is_read_back(address: Address, port: int, user: bytes, cuts: list[int]) -> None:
     outcome = feed(socks4.request, wire(str(address), user, port=port) + b"early", cuts)
-    assert outcome == Outcome(value=Request(Command.CONNECT, Endpoint(address, port), user), rest=b"early")
+    request = Request(Command.CONNECT, Endpoint(address, port), user, named=False)
+    assert outcome == Outcome(value=request, rest=b"early")
 
 
 @st.composite
