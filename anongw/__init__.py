@@ -5,6 +5,7 @@ accept -> detect -> handshake -> policy -> route -> (resolve) -> dial -> answer 
 cli/          arguments -> config -> run; exit codes
 check.py      what a config would do, in plain words
 knowledge/    who would learn what of a connection
+lab/          networks, stand-ins and a recorder of packets, by which a gateway is judged from outside
 gateway.py    carries one connection from accept to close; stops and reloads
 reporting.py  what it says of itself              control.py  whom it says it to
 generation.py the rooms of one config, which a reload replaces

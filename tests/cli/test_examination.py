@@ -11,6 +11,7 @@ from anongw import config
 from anongw.address import Endpoint, parse_host
 from anongw.cli.examination import SIDE_BY_SIDE, Examination, Findings, examine, objection
 from anongw.config import Config
+from anongw.lab.hop_script import Fault, Manner, Phase
 from anongw.net.fiber import Fiber
 from anongw.net.wait import in_task
 from anongw.outbound.examine import Examiner, Finding, State
@@ -19,7 +20,6 @@ from tests.support import outside
 from tests.support.chains import hop, member
 from tests.support.driven import driven
 from tests.support.fake_hop import FakeHop, Scheme
-from tests.support.hop_script import Fault, Manner, Phase
 from tests.support.nobody import nobody
 
 # Seconds, of a hop that is not going to answer. The engine looks at its deadlines every quarter of one.

@@ -9,13 +9,13 @@ import pytest
 from anongw import config
 from anongw.config import Cidr, Health
 from anongw.errors import Reason
+from anongw.lab.hop_script import Cut, Fault, Manner, Phase
 from anongw.outbound.health import State
 from anongw.outbound.path import BOOTSTRAP
 from tests.support import outside
 from tests.support.asks import socks5_reply
 from tests.support.chains import Names, Scene, chained, hop, member
 from tests.support.fake_hop import FakeHop, Scheme
-from tests.support.hop_script import Cut, Fault, Manner, Phase
 
 PROTOCOLS: tuple[Scheme, ...] = ("socks5", "socks4", "http")
 FOUR: tuple[Scheme, ...] = ("socks5",) * 4

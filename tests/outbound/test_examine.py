@@ -14,6 +14,7 @@ from anongw import config
 from anongw.address import Address, Endpoint
 from anongw.config import Member
 from anongw.errors import Reason, Refused
+from anongw.lab.hop_script import Fault, Manner, Phase
 from anongw.net.egress import ANYWHERE, Egress
 from anongw.net.fiber import Fiber
 from anongw.outbound.examine import Examiner, Finding, State
@@ -26,7 +27,6 @@ from tests.support.asks import socks5_reply
 from tests.support.chains import KEY, Names, chained, member
 from tests.support.driven import DrivenEngine
 from tests.support.fake_hop import FakeHop, Scheme, certified
-from tests.support.hop_script import Fault, Manner, Phase
 from tests.support.nobody import nobody
 
 PASSWORD = "hunter2"

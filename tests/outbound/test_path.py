@@ -9,6 +9,7 @@ import pytest
 
 from anongw.address import Endpoint
 from anongw.errors import Reason, Refused
+from anongw.lab.hop_script import Fault, Manner, Phase
 from anongw.net.egress import ANYWHERE
 from anongw.net.fiber import Fiber
 from anongw.net.stream import Stream
@@ -18,7 +19,6 @@ from anongw.outbound.relays import Step
 from tests.support.asks import socks5_reply
 from tests.support.chains import Names, Scene, chained, hop
 from tests.support.fake_hop import FakeHop
-from tests.support.hop_script import Fault, Manner, Phase
 
 TARGET = Endpoint("target.example", 80)
 

@@ -7,12 +7,12 @@ import anyio
 
 from anongw.address import Endpoint
 from anongw.config import Health, Probe
+from anongw.lab.hop_script import Fault, Manner, Phase
 from anongw.outbound.health import State
 from anongw.outbound.probe import JITTER, Prober
 from tests.support.chains import Scene, chained, hop, member
 from tests.support.driven import DrivenEngine
 from tests.support.fake_hop import FakeHop
-from tests.support.hop_script import Fault, Manner, Phase
 from tests.support.outside import Origin, listening
 
 EVERY = 100.0

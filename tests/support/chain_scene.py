@@ -20,9 +20,11 @@ from typing import Literal
 
 import trustme
 
-from tests.support import asks, capture, config_file, namespace, outside, process
+from anongw.lab import capture
+from anongw.lab.capture import ICMP, TCP, UDP, Link, Packet, Watch
+from anongw.lab.passed import Passed, in_dns
+from tests.support import asks, config_file, namespace, outside, process
 from tests.support.asks import CONNECT, HTTP, SOCKS4, SOCKS5, WAYS, Way
-from tests.support.capture import ICMP, TCP, UDP, Link, Packet, Watch
 from tests.support.config_file import Table
 from tests.support.fake_hop import FakeHop, Place, certified
 from tests.support.namespace import (
@@ -35,7 +37,6 @@ from tests.support.namespace import (
     LOOPBACK,
     ORIGIN,
 )
-from tests.support.passed import Passed, in_dns
 
 # What clients ask for: in tunnels, and in plain HTTP, which tells the origin too.
 NAME, PLAIN_NAME = "secret-site.example", "plain-site.example"

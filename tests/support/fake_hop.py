@@ -1,35 +1,16 @@
-"""A hop of a chain that does what a test tells it, and remembers all that it was told.
-
-It relays for real, so it can be any hop of a chain: what is asked for is looked up in `names` (a name, or an
-address, to where it is), and an address that is missing there is connected to as it is. A name stays a name:
-nobody is asked for it. A thread serves each connection; none outlives the block, and what a client said wrong
-is raised at the block's end.
-"""
+"""The laboratory's hop as tests have it: on a port of loopback, and named as anongw names one."""
 
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from functools import partial
-from typing import Literal, Self
+from typing import Any
 
 import trustme
 
-from tests.support.hop_protocols import GRANTED, PROTOCOLS, REFUSED, UNREACHABLE, Over, Protocol, Talk
-from tests.support.hop_relay import relay
-from tests.support.hop_script import Cut, Fault, Manner, Phase, Seen
-from tests.support.hop_wire import Wire
+from anongw.lab.hop import Hop, Place, Scheme
 from tests.support.outside import listening
-from tests.support.raw_origin import PATIENCE
 from tests.support.upstreams import Upstream
 
-Scheme = Literal["socks5", "socks4", "http"]
-Place = tuple[str, int]
-
-
-def _from_here(host: str) -> socket.socket:
-    return socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+__all__ = ["FakeHop", "Place", "Scheme", "certified"]
 
 
 def certified(ca: trustme.CA, *names: str) -> ssl.SSLContext:
@@ -39,210 +20,26 @@ def certified(ca: trustme.CA, *names: str) -> ssl.SSLContext:
     return context
 
 
-class FakeHop:
-    """`fault`, `cut`, `early` and `names` may be changed; connections that come later heed it."""
+class FakeHop(Hop):
+    """See `Hop` for the rest of what it takes."""
 
-    def __init__(  # noqa: PLR0913 - every one has its test
+    def __init__(
         self,
         protocol: Scheme = "socks5",
         *,
-        fault: Fault | None = None,
-        cut: Cut | None = None,
-        early: bytes = b"",
-        users: Mapping[str, str] | None = None,
-        names: Mapping[str, Place] | None = None,
-        tls: ssl.SSLContext | None = None,
         listener: socket.socket | None = None,
-        outgoing: Callable[[str], socket.socket] = _from_here,
+        **options: Any,  # noqa: ANN401 - the laboratory's own
     ) -> None:
-        """`early`: what comes in one segment with the reply.
-
-        `listener`, and what makes the socket by which it goes on: from another network, perhaps.
-        """
-        self.protocol = protocol
-        self.fault = fault
-        self.cut = cut
-        self.early = early
-        self.users = users or {}
-        self.names = dict(names or {})
-        self.seen: list[Seen] = []
-        self._tls = tls
-        self._listener = listener or listening("127.0.0.1")
-        self._outgoing = outgoing
-        self.place: Place = self._listener.getsockname()[:2]
-        self._changed = threading.Condition()
-        self._wires: set[Wire] = set()
-        self._threads: list[threading.Thread] = []
-        self._leaving = False
-        self._wrong: list[BaseException] = []
-
-    @property
-    def port(self) -> int:
-        return self.place[1]
+        super().__init__(protocol, listener or listening("127.0.0.1"), **options)
 
     @property
     def upstream(self) -> Upstream:
         """As anongw names it, with the first of its users."""
         host = f"[{self.place[0]}]" if ":" in self.place[0] else self.place[0]
-        scheme = "https" if self._tls and self.protocol == "http" else self.protocol
+        scheme = "https" if self.tls and self.protocol == "http" else self.protocol
         user, password = next(iter(self.users.items()), ("", ""))
         return Upstream(scheme, self.port, user, password, host)
 
     @property
     def url(self) -> str:
         return self.upstream.url
-
-    @property
-    def asked(self) -> list[Place]:
-        """The targets that it was asked for, in the order of their connections."""
-        return [one.target for one in self.seen if one.port]
-
-    @property
-    def everything(self) -> bytes:
-        """All that all clients ever said, inside TLS."""
-        return b"\n".join(bytes(one.heard) for one in self.seen)
-
-    @property
-    def live(self) -> int:
-        """Connections that have not ended."""
-        return sum(not one.ended for one in self.seen)
-
-    def until(self, reached: Callable[[], bool]) -> None:
-        """Wait until something that the hop knows has come true."""
-        with self._changed:
-            assert self._changed.wait_for(reached, PATIENCE), self.seen
-
-    @contextmanager
-    def away(self) -> Iterator[None]:
-        """As if it had been killed: its connections end, and its port refuses. Then it is back there."""
-        self._leave()
-        try:
-            yield
-        finally:
-            self._listen()
-
-    def __enter__(self) -> Self:
-        self._listen()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._leave()
-        self._listener.close()
-        if self._wrong:
-            raise self._wrong[0]
-
-    def _listen(self) -> None:
-        self._listener.settimeout(None)
-        self._listener.listen(64)
-        assert self._listener.getsockname()[:2] == self.place
-        self._leaving = False
-        self._start(self._accept)
-
-    def _leave(self) -> None:
-        with suppress(OSError):
-            # On Linux a listening socket that is shut down refuses, and wakes whoever accepts.
-            self._listener.shutdown(socket.SHUT_RDWR)
-        with suppress(OSError):
-            # A port that the kernel had chosen is free by now: this keeps it. Any other is bound still.
-            self._listener.bind(self.place)
-        with self._changed:
-            self._leaving = True
-            for wire in self._wires:
-                wire.wake()
-            threads, self._threads = self._threads, []
-        for thread in threads:
-            thread.join(PATIENCE)
-            assert not thread.is_alive(), self.seen
-
-    def _start(self, work: Callable[[], None]) -> None:
-        def run() -> None:
-            try:
-                work()
-            except BaseException as error:  # noqa: BLE001 - it is the test's, and is raised there
-                self._wrong.append(error)
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        self._threads.append(thread)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                sock, peer = self._listener.accept()
-            except OSError:
-                return
-            with self._changed:
-                if self._leaving:
-                    sock.close()
-                    return
-                seen = Seen(peer[:2])
-                self.seen.append(seen)
-                self._changed.notify_all()
-                self._start(partial(self._serve, Wire(sock, seen.heard), seen))
-
-    @contextmanager
-    def _open(self, wire: Wire) -> Iterator[None]:
-        """A wire that ends with the block, and that `_leave` can wake."""
-        with self._changed:
-            self._wires.add(wire)
-        try:
-            self._go_on()
-            yield
-        finally:
-            with self._changed:
-                self._wires.remove(wire)
-            wire.sock.close()
-
-    def _go_on(self) -> None:
-        """Not after `_leave`, which may have come too early to wake somebody."""
-        if self._leaving:
-            raise ConnectionAbortedError("the hop is ended")
-
-    def _serve(self, wire: Wire, seen: Seen) -> None:
-        how = "left"
-        try:
-            with suppress(EOFError, OSError), self._open(wire):
-                how = self._converse(wire, seen)
-        finally:
-            with self._changed:
-                seen.ended = how
-                self._changed.notify_all()
-
-    def _converse(self, wire: Wire, seen: Seen) -> str:
-        """Serve one client to its end; how that came."""
-        talk = Talk(wire, seen, self.users, self.fault)
-        try:
-            talk.answer(Phase.ACCEPT, b"")
-            if self._tls is not None:
-                wire.secure(self._tls)
-                seen.server_name = wire.server_name
-            protocol = PROTOCOLS[self.protocol]
-            protocol.request(talk)
-            with self._changed:
-                self._changed.notify_all()
-            return self._carry(talk, protocol)
-        except Over as over:
-            wire.end(over.manner)
-            return "fault"
-
-    def _carry(self, talk: Talk, protocol: Protocol) -> str:
-        if not talk.carries(protocol.grants):
-            # Nobody is asked for in vain.
-            talk.refuse(protocol.reply(GRANTED))
-        seen, cut = talk.seen, self.cut
-        where = self.names.get(seen.host) or (None if seen.kind == "name" else seen.target)
-        if where is None:
-            talk.refuse(protocol.reply(UNREACHABLE))
-        target = Wire(self._outgoing(where[0]))
-        with self._open(target):
-            try:
-                target.sock.connect(where)
-            except OSError:
-                talk.refuse(protocol.reply(REFUSED))
-            self._go_on()
-            talk.answer(Phase.REPLY, protocol.reply(GRANTED) + self.early)
-            seen.payload = len(seen.heard) - talk.wire.unread
-            broken = relay(talk.wire, target, cut)
-            for wire in (target, talk.wire):
-                wire.end(broken or Manner.CLOSE)
-        return "broken" if broken else "whole"

@@ -6,8 +6,8 @@ same. The bytes are written out here and not taken from the gateway.
 
 from typing import Literal
 
+from anongw.lab.hop_script import Fault, Manner, Phase
 from tests.support.asks import http_head, socks4_reply, socks5_reply
-from tests.support.hop_script import Fault, Manner, Phase
 
 Protocol = Literal["socks5", "socks4", "http", "https"]
 PROTOCOLS: tuple[Protocol, ...] = ("socks5", "socks4", "http", "https")

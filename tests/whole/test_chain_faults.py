@@ -14,13 +14,13 @@ from typing import NamedTuple
 import pytest
 import trustme
 
+from anongw.lab.hop_script import Cut, Fault, Manner, Phase
 from tests.support import asks, outside
 from tests.support.asks import HTTP, TUNNELS, WAYS, Way
 from tests.support.audit import Follower
 from tests.support.config_file import Table, configured
 from tests.support.fake_hop import FakeHop, Place, Scheme, certified
 from tests.support.hop_faults import FAULTS, PROTOCOLS, Protocol, told
-from tests.support.hop_script import Cut, Fault, Manner, Phase
 from tests.support.raw_origin import Line
 from tests.support.upstreams import PASSWORD, USER
 

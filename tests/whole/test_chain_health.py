@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from anongw.lab.hop_script import Cut, Fault, Manner, Phase
 from tests.support import asks, outside
 from tests.support.asks import SOCKS5
 from tests.support.config_file import configured
 from tests.support.fake_hop import FakeHop, Place
-from tests.support.hop_script import Cut, Fault, Manner, Phase
 from tests.support.raw_origin import Line
 from tests.support.sockets import reset
 

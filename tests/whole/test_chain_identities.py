@@ -19,11 +19,11 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from anongw.lab.hop_script import Seen
 from tests.support import asks, outside
 from tests.support.config_file import Table, configured
 from tests.support.crowd import CLIENTS, LISTENERS, PROTOCOLS, Client, Identity
 from tests.support.fake_hop import FakeHop, Scheme
-from tests.support.hop_script import Seen
 from tests.support.raw_origin import Line
 
 # What is told to each hop that belongs to one identity alone, by the hop's name.

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from anongw.lab.capture import Watch
+from anongw.lab.passed import Passed, in_dns, written
 from tests.support import asks, namespace
 from tests.support.asks import CONNECT, HTTP, SOCKS5, TUNNELS, WAYS
-from tests.support.capture import Watch
 from tests.support.chain_scene import (
     DIRECT_NAME,
     HERE_NAME,
@@ -34,7 +35,6 @@ from tests.support.chain_scene import (
 )
 from tests.support.config_file import Table
 from tests.support.namespace import HOPS_6, LOOPBACK, ORIGIN, ORIGIN_6, REFUSING
-from tests.support.passed import Passed, in_dns, written
 
 SHAPES: Mapping[str, tuple[Kind, ...]] = {
     "one-socks5": ("socks5",),

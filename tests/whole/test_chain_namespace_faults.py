@@ -10,12 +10,12 @@ from contextlib import ExitStack
 
 import pytest
 
+from anongw.lab.hop_script import Cut, Fault, Manner, Phase
 from tests.support import asks, namespace
 from tests.support.asks import HTTP, SOCKS5, TUNNELS, WAYS, Way
 from tests.support.chain_scene import NAME, Kind, Laid, Scene, Wish, logins, scene
 from tests.support.fake_hop import FakeHop
 from tests.support.hop_faults import FAULTS
-from tests.support.hop_script import Cut, Fault, Manner, Phase
 from tests.support.namespace import HOPS, ORIGIN
 
 # Each with the place of the hop that fails.

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from anongw.lab.hop_script import Fault, Manner, Phase
+from anongw.lab.passed import Passed
 from tests.support import asks, namespace, outside
 from tests.support.asks import CONNECT, HTTP, SOCKS5, WAYS
 from tests.support.chain_scene import DIRECT_NAME, NAME, PLAIN_NAME, Scene, scene
 from tests.support.fake_hop import FakeHop, Place
-from tests.support.hop_script import Fault, Manner, Phase
 from tests.support.namespace import GATEWAY_INSIDE, HOPS, ORIGIN
-from tests.support.passed import Passed
 from tests.support.process import PATIENCE, Gateway
 from tests.support.raw_origin import Line
 

@@ -17,12 +17,12 @@ from urllib.parse import quote
 import pytest
 import trustme
 
+from anongw.lab.hop_script import Fault, Manner, Phase
 from tests.support import asks, outside
 from tests.support.asks import WAYS
 from tests.support.config_file import Table, configured, write
 from tests.support.fake_hop import FakeHop, certified
 from tests.support.faulty import IN_A_CHAIN
-from tests.support.hop_script import Fault, Manner, Phase
 from tests.support.process import PROGRAM, ROOT, Gateway
 from tests.support.programs import PATIENCE
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from anongw.lab.hop_script import Fault, Manner, Phase
 from tests.support import outside
 from tests.support.audit import read
 from tests.support.fake_hop import FakeHop
-from tests.support.hop_script import Fault, Manner, Phase
 from tests.support.nobody import nobody
 from tests.support.process import PATIENCE, PROGRAM, ROOT
 from tests.support.upstreams import PASSWORD, dante, microsocks, tinyproxy

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import asks, capture, namespace, outside, process
+from anongw.lab import capture
+from anongw.lab.capture import TCP, UDP, Packet
+from tests.support import asks, namespace, outside, process
 from tests.support.asks import CONNECT, SOCKS4, SOCKS5, SOCKS5_V6, WAYS, Way
-from tests.support.capture import TCP, UDP, Packet
 from tests.support.namespace import (
     CABLE_OUTSIDE,
     CABLE_SECOND,

@@ -15,9 +15,10 @@ from pathlib import Path
 import dns.message
 import pytest
 
-from tests.support import asks, capture, namespace, outside, process
+from anongw.lab import capture
+from anongw.lab.capture import TCP, UDP, Packet
+from tests.support import asks, namespace, outside, process
 from tests.support.asks import CONNECT, HTTP, SOCKS4, SOCKS5, WAYS, Way
-from tests.support.capture import TCP, UDP, Packet
 from tests.support.namespace import (
     CLIENT,
     GATEWAY_INSIDE,

@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from anongw.lab.hop_script import Cut, Fault, Manner, Phase
+from anongw.lab.hop_wire import Wire
 from tests.support import asks, outside
 from tests.support.asks import CONNECT, SOCKS4, SOCKS5, TUNNELS, Way
 from tests.support.fake_hop import FakeHop, Scheme, certified
@@ -26,8 +28,6 @@ from tests.support.hop_client import (
     secured,
     tls,
 )
-from tests.support.hop_script import Cut, Fault, Manner, Phase
-from tests.support.hop_wire import Wire
 from tests.support.outside import Origin, listening
 from tests.support.raw_origin import Line
 from tests.support.sockets import pair

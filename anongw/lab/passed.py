@@ -8,9 +8,9 @@ from collections.abc import Container, Iterable, Sequence
 
 import dns.message
 
-from tests.support import capture
-from tests.support.capture import UDP, Link, Packet
-from tests.support.fake_hop import Place
+from anongw.lab import capture
+from anongw.lab.capture import UDP, Link, Packet
+from anongw.lab.hop import Place
 
 Streams = list[tuple[Place, bytes]]  # what was said in a connection, either way, and who was called
 
@@ -74,7 +74,7 @@ def _holding(streams: Streams, secrets: Iterable[bytes]) -> set[Place]:
 def written(place: Place) -> tuple[bytes, ...]:
     """An address and port as SOCKS5, SOCKS4 and HTTP write them."""
     address, port = ipaddress.ip_address(place[0]), place[1].to_bytes(2, "big")
-    host = f"[{place[0]}]" if address.version == 6 else place[0]
+    host = f"[{place[0]}]" if ":" in place[0] else place[0]
     return address.packed + port, port + address.packed, f"{host}:{place[1]}".encode()
 
 

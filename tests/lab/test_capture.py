@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.capture import TCP, Packet, streams
+from anongw.lab.capture import TCP, Packet, streams
 
 SYN, ACK, RST = 2, 16, 4
 

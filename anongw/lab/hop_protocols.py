@@ -1,7 +1,7 @@
 """The server's side of SOCKS5, SOCKS4a and HTTP CONNECT, as a fake hop speaks it.
 
 A protocol reads a request and knows what each outcome is called; `Talk` says it in the manner that the hop's
-fault wants. What a client must not say fails the test (AssertionError, at the end of the hop's block).
+fault wants. What a client must not say fails the test (Wrong, at the end of the hop's block).
 """
 
 import base64
@@ -9,8 +9,12 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, NoReturn
 
-from tests.support.hop_script import Fault, Manner, Phase, Seen
-from tests.support.hop_wire import Wire
+from anongw.lab.hop_script import Fault, Manner, Phase, Seen
+from anongw.lab.hop_wire import Wire
+from anongw.lab.wrong import must
+
+_LOGIN = 2  # RFC 1928 section 3, a method: USERNAME/PASSWORD
+_NAMED = 3  # section 5, a kind of address: DOMAINNAME
 
 
 class Over(Exception):
@@ -93,28 +97,28 @@ class Protocol(NamedTuple):
 def _socks5(talk: Talk) -> None:
     wire, seen = talk.wire, talk.seen
     version, count = wire.exactly(2)
-    assert (version, count > 0) == (5, True), "RFC 1928 section 3"
+    must((version, count > 0) == (5, True), "RFC 1928 section 3")
     seen.methods = wire.exactly(count)
     # A login on offer is taken, as Tor does.
-    method = 2 if 2 in seen.methods else 0 if 0 in seen.methods and not talk.users else 0xFF
+    method = _LOGIN if _LOGIN in seen.methods else 0 if 0 in seen.methods and not talk.users else 0xFF
     said = talk.answer(Phase.METHOD, bytes((5, method)))
     if said[:2] == b"\x05\x02":
         _login(talk)
     elif said[:2] != b"\x05\x00":
         raise Over(Manner.CLOSE)
     version, command, reserved, kind = wire.exactly(4)
-    assert (version, command, reserved) == (5, 1, 0), "RFC 1928 section 4, CONNECT"
-    if kind == 3:
+    must((version, command, reserved) == (5, 1, 0), "RFC 1928 section 4, CONNECT")
+    if kind == _NAMED:
         seen.kind, seen.host = "name", wire.exactly(wire.exactly(1)[0]).decode("ascii")
     else:
-        assert kind in (1, 4), "RFC 1928 section 5"
+        must(kind in (1, 4), "RFC 1928 section 5")
         _addressed(seen, wire.exactly(4 if kind == 1 else 16))
     seen.port = int.from_bytes(wire.exactly(2), "big")
 
 
 def _login(talk: Talk) -> None:
     version, size = talk.wire.exactly(2)
-    assert version == 1, "RFC 1929 section 2"
+    must(version == 1, "RFC 1929 section 2")
     talk.seen.user = talk.wire.exactly(size).decode()
     talk.seen.password = talk.wire.exactly(talk.wire.exactly(1)[0]).decode()
     said = talk.answer(Phase.LOGIN, b"\x01\x00" if talk.is_known() else b"\x01\x01")
@@ -125,7 +129,7 @@ def _login(talk: Talk) -> None:
 def _socks4(talk: Talk) -> None:
     wire, seen = talk.wire, talk.seen
     version, command = wire.exactly(2)
-    assert (version, command) == (4, 1), "CONNECT"
+    must((version, command) == (4, 1), "CONNECT")
     seen.port = int.from_bytes(wire.exactly(2), "big")
     address = wire.exactly(4)
     seen.user = wire.until(b"\0")[:-1].decode()
@@ -143,7 +147,7 @@ def _connect(talk: Talk) -> None:
     seen.head = talk.wire.until(b"\r\n\r\n")
     line, *fields = seen.head[:-4].split(b"\r\n")
     method, authority, version = line.decode("ascii").split(" ")
-    assert (method, version) == ("CONNECT", "HTTP/1.1"), "RFC 9110 section 9.3.6"
+    must((method, version) == ("CONNECT", "HTTP/1.1"), "RFC 9110 section 9.3.6")
     host, _, port = authority.rpartition(":")
     seen.host, seen.port = host.strip("[]"), int(port)
     try:

@@ -2,13 +2,14 @@
 
 import socket
 import ssl
+import struct
 from contextlib import suppress
 
-from tests.support.hop_script import KEPT_MOST, Manner
-from tests.support.raw_origin import PATIENCE
-from tests.support.sockets import reset
+from anongw.lab.hop_script import KEPT_MOST, Manner
+from anongw.lab.wrong import PATIENCE
 
 CHUNK = 1 << 16
+_RESETS = struct.pack("ii", 1, 0)  # struct linger: a close says RST
 
 
 class _Named(ssl.SSLObject):
@@ -16,8 +17,8 @@ class _Named(ssl.SSLObject):
 
 
 def _remember(tls: ssl.SSLSocket | ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-    assert isinstance(tls, _Named)
-    tls.server_name = name
+    if isinstance(tls, _Named):
+        tls.server_name = name
 
 
 class Wire:
@@ -138,7 +139,7 @@ class Wire:
         """A FIN, and a reset for whatever comes after it, or a reset at once. TLS hears of neither."""
         with suppress(OSError):
             if manner is Manner.RESET:
-                reset(self.sock)
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESETS)
             else:
                 self.sock.shutdown(socket.SHUT_RDWR)
                 # Unread bytes would make a reset of it.

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from anongw.lab.wrong import Wrong, must
+
 TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
 _IPV4, _IPV6, _ARP = 0x0800, 0x86DD, 0x0806
 _HOP_BY_HOP = 0
@@ -75,7 +77,7 @@ def parse(frame: bytes, *, sent: bool = False, at: float = 0.0) -> Packet | None
         if protocol == _HOP_BY_HOP:
             protocol, start = ip[40], start + (ip[41] + 1) * 8
     else:
-        raise AssertionError(f"a frame of type {kind:#06x}")
+        raise Wrong(f"a frame of type {kind:#06x}")
     # A frame over 64 KiB says 0 for its length.
     inside = ip[start : end if end > start else None]
     ports = (0, 0)
@@ -182,14 +184,14 @@ class Watch:
                 while all(key.fileobj is not self._woken for key, _ in selector.select()):
                     with self._lock:
                         self._drain()
-            except BaseException as error:  # noqa: BLE001 - it is the test's, and is raised there
+            except BaseException as error:  # noqa: BLE001 - it is raised by `take`
                 self._wrong.append(error)
 
     def _drain(self) -> None:
         for name, sock in self._frames.items():
             self._seen[name] += drain(sock)
             _, lost = _STATISTICS.unpack(sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, _STATISTICS.size))
-            assert not lost, f"{lost} packets of {name} went unseen"
+            must(not lost, f"{lost} packets of {name} went unseen")
 
 
 def _is_local_talk(packet: Packet) -> bool:

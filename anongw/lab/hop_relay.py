@@ -6,8 +6,8 @@ An end and a reset are passed on as what they are.
 import selectors
 from contextlib import suppress
 
-from tests.support.hop_script import Cut, Manner
-from tests.support.hop_wire import Wire
+from anongw.lab.hop_script import Cut, Manner
+from anongw.lab.hop_wire import Wire
 
 
 class _Way:
