@@ -20,6 +20,7 @@ from anyio.lowlevel import checkpoint
 
 from anongw.errors import Reason, Refused
 from anongw.net.fiber import Carry, Fiber, Host, Job
+from anongw.net.keepalive import KEEPALIVE_LOOK, look
 from anongw.net.stream import Stream
 from anongw.net.wait import LAST, READ, Source
 
@@ -46,6 +47,7 @@ class Engine(Host):
         self.stopping = False  # whoever finishes a piece of work takes no other
         self.bugs = 0  # exceptions that no flow should have raised
         self.fibers: set[Fiber] = set()
+        self.look_at = 0.0  # when to look at connections that the kernel does not probe yet
         self.on_sweep: list[Callable[[float], None]] = []
         self._on_bug = on_bug
         self._idle: anyio.Event | None = None
@@ -141,8 +143,11 @@ class Engine(Host):
         for fiber in due:
             if not fiber.ended:
                 fiber.tick(now)
-        for look in self.on_sweep:
-            look(now)
+        for told in self.on_sweep:
+            told(now)
+        if now >= self.look_at:
+            self.look_at = now + KEEPALIVE_LOOK
+            look(self._watched.values())
         self.settle()
 
     async def _loop(self) -> None:

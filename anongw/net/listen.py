@@ -14,15 +14,11 @@ from collections.abc import Callable
 
 from anongw.address import Address
 from anongw.net.engine import Engine
+from anongw.net.keepalive import keep_alive
 from anongw.net.wait import READ
 
 # Connections taken from one listener in a turn, so that a flood of them cannot starve those that exist.
 ACCEPTS_A_TURN = 32
-# Seconds of silence before the kernel probes a peer, between probes, and probes before it gives up: a peer
-# that vanished is noticed in about two minutes, long before the idle limit.
-KEEPALIVE_IDLE = 60
-KEEPALIVE_INTERVAL = 15
-KEEPALIVE_PROBES = 4
 # What accept(2) says when the system, not the connection, is short of something.
 _SHORT_OF = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -101,7 +97,9 @@ def bind(spelling: str, backlog: int) -> socket.socket:
         if family == socket.AF_INET6:
             # `[::]` means IPv6; who wants both writes both. A mapped address would blur the allow-lists.
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        tune(sock)  # accepted sockets inherit these
+        # Accepted sockets inherit these.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        keep_alive(sock)
         sock.bind((str(address), int(port)))
         sock.listen(backlog)
         sock.settimeout(0)
@@ -109,15 +107,6 @@ def bind(spelling: str, backlog: int) -> socket.socket:
         sock.close()
         raise
     return sock
-
-
-def tune(sock: socket.socket) -> None:
-    """What every TCP connection of ours has: no delay for small messages, and probes for vanished peers."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
 
 
 def spell(sock: socket.socket) -> str:

@@ -59,6 +59,7 @@ class Stream:
         "lost",
         "on_close",
         "owner",
+        "probed",
         "reader",
         "received",
         "sent",
@@ -77,6 +78,7 @@ class Stream:
         self.cut = False  # an end of it is a break: what carries it lost its own connection
         self.ended_first = False  # the peer ended or broke it; we did not
         self.was_reset = False
+        self.probed = True  # nothing is left to do for the kernel to notice a vanished peer
         self.on_close: Callable[[Stream], None] | None = None  # told once, when it is given up
         self.reader = Reader()
         self.sent = 0  # bytes, in all

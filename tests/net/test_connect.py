@@ -15,12 +15,12 @@ from anongw.errors import Reason, Refused
 from anongw.net.connect import _TELLING, STAGGER, connect, is_this_machine
 from anongw.net.egress import ANYWHERE, Egress
 from anongw.net.fiber import Fiber
-from anongw.net.listen import KEEPALIVE_IDLE
+from anongw.net.keepalive import look
 from anongw.net.reasons import reason_of
 from anongw.net.stream import Stream
 from tests.support import namespace
 from tests.support.driven import DrivenEngine, Played, driven
-from tests.support.sockets import descriptors
+from tests.support.sockets import PROBED, descriptors
 
 V4, V6 = ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1")
 # Link-local and without a zone: the kernel knows at once that it leads nowhere, on every machine.
@@ -110,13 +110,15 @@ async def test_the_port_it_leaves_from_is_the_kernels_and_not_the_clients() -> N
         assert len(ports) == 3
 
 
-async def test_a_connection_has_no_delay_and_probes_its_peer() -> None:
+async def test_a_connection_has_no_delay_and_probes_its_peer_later() -> None:
     async with driven() as engine:
         listener = Listening(engine)
         stream = Dialling(engine, [V4], listener.port).stream
         assert stream is not None
         assert stream.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
-        assert stream.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == KEEPALIVE_IDLE
+        assert not stream.probed
+        look([stream])
+        assert {option: stream.sock.getsockopt(*option) for option in PROBED} == PROBED
         assert not stream.sock.getblocking()
         assert not stream.sock.get_inheritable()
 

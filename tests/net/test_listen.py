@@ -13,16 +13,9 @@ import anyio
 import pytest
 
 from anongw.address import Address
-from anongw.net.listen import (
-    ACCEPTS_A_TURN,
-    KEEPALIVE_IDLE,
-    KEEPALIVE_INTERVAL,
-    KEEPALIVE_PROBES,
-    Listener,
-    bind,
-    spell,
-)
+from anongw.net.listen import ACCEPTS_A_TURN, Listener, bind, spell
 from tests.support.driven import DrivenEngine, driven
+from tests.support.sockets import PROBED
 
 BACKLOG = 128
 
@@ -128,10 +121,7 @@ async def test_accepted_connections_have_no_delay_probe_their_peer_and_never_blo
         assert not sock.getblocking()
         options = {
             (socket.IPPROTO_TCP, socket.TCP_NODELAY): 1,
-            (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
-            (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): KEEPALIVE_IDLE,
-            (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): KEEPALIVE_INTERVAL,
-            (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): KEEPALIVE_PROBES,
+            **PROBED,
         }
         assert {option: sock.getsockopt(*option) for option in options} == options
         # It would hide silent clients in the kernel's queue.

@@ -10,6 +10,16 @@ import struct
 
 import anyio
 
+from anongw.net.keepalive import KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES
+
+# What a socket's options are where the kernel notices a vanished peer.
+PROBED = {
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): KEEPALIVE_IDLE,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): KEEPALIVE_INTERVAL,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): KEEPALIVE_PROBES,
+}
+
 
 class Kind(enum.Enum):
     TCP = "tcp"
