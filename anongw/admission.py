@@ -3,8 +3,7 @@
 Decided on the accepted socket, before a byte is read. A client that is not let in is closed without a word.
 """
 
-from collections import Counter
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv6Address
 
 from anongw.address import Address
 from anongw.config import Cidr, Limits
@@ -47,7 +46,7 @@ class Admission:
 
     def __init__(self, clients: tuple[Cidr, ...], most: int, per_client: int) -> None:
         self.retune(clients, most, per_client)
-        self._counts: Counter[Address | IPv6Network | None] = Counter()
+        self._counts: dict[int | None, int] = {}
         self.total = 0
 
     def retune(self, clients: tuple[Cidr, ...], most: int, per_client: int) -> None:
@@ -66,9 +65,10 @@ class Admission:
         if self._clients and client is not None and not any(client in one.network for one in self._clients):
             raise Refused(Reason.CLIENT_REFUSED)
         one = _one_client(client)
-        if self.total >= self._most or self._counts[one] >= self._per_client:
+        count = self._counts.get(one, 0)
+        if self.total >= self._most or count >= self._per_client:
             raise Refused(Reason.TOO_MANY)
-        self._counts[one] += 1
+        self._counts[one] = count + 1
         self.total += 1
 
     def leave(self, client: Address | None) -> None:
@@ -79,8 +79,12 @@ class Admission:
             del self._counts[one]
 
 
-def _one_client(client: Address | None) -> Address | IPv6Network | None:
-    """Whom a connection counts for: with IPv6 a whole /64, of which one host can use every address."""
-    if isinstance(client, IPv6Address):
-        return IPv6Network((int(client) >> 64 << 64, 64))
-    return client
+def _one_client(client: Address | None) -> int | None:
+    """Whom a connection counts for: with IPv6 a whole /64, of which one host can use every address.
+
+    As a number, below zero for IPv6: `ipaddress` spells its values out to hash them.
+    """
+    if client is None:
+        return None
+    number = int(client)
+    return ~(number >> 64) if isinstance(client, IPv6Address) else number

@@ -20,7 +20,7 @@ class Flow:
     listener: str  # the listener's own spelling, as configured
     client: Address | None = None  # None on a Unix socket
     shared: bool = False  # others than this machine's user can reach the listener
-    number: int = field(default_factory=lambda: next(_numbers))
+    number: int = field(default_factory=_numbers.__next__)
     protocol: str = ""  # socks5, socks4, connect, http
     user: str | None = None  # proven where [users] exist, else a mere label
     token: str = ""  # what else the client wants to be told apart by, as a digest; see `Session.login`

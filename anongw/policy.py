@@ -65,14 +65,26 @@ OVERLAYS = frozenset({"onion", "alt", "i2p"})
 _ISATAP = (0x00005EFE, 0x02005EFE)
 
 
-def _bounds(texts: Iterable[str]) -> list[int]:
-    """Where ranges begin and end, in turn: a number with an odd count of bounds below it lies within one."""
-    networks = sorted(ipaddress.ip_network(text) for text in texts)
-    return [bound for one in networks for bound in (int(one[0]), int(one[-1]) + 1)]
+class Ranges:
+    """Addresses by their numbers: `ipaddress` takes microseconds for each range to see if it holds one."""
+
+    def __init__(self, networks: Iterable[config.Network]) -> None:
+        self._bounds: dict[int, list[int]] = {4: [], 6: []}
+        for one in sorted(networks, key=lambda one: (one.version, int(one[0]), -one.num_addresses)):
+            bounds, first, end = self._bounds[one.version], int(one[0]), int(one[-1]) + 1
+            # Of two networks that overlap one lies within the other, and the wider came first.
+            if not bounds or first >= bounds[-1]:
+                bounds += (first, end)
+
+    def __contains__(self, address: Address) -> bool:
+        return self.has(address.version, int(address))
+
+    def has(self, version: int, number: int) -> bool:
+        """Whether the address of this number lies within: then an odd count of ranges' ends is below it."""
+        return bool(bisect_right(self._bounds[version], number) & 1)
 
 
-_BOUNDS_V4 = _bounds(_PRIVATE_V4)
-_BOUNDS_V6 = _bounds(_PRIVATE_V6)
+_PRIVATE = Ranges(ipaddress.ip_network(text) for text in (*_PRIVATE_V4, *_PRIVATE_V6))
 
 
 def is_public(address: Address) -> bool:
@@ -80,10 +92,10 @@ def is_public(address: Address) -> bool:
     address = unwrap(address)
     number = int(address)
     if isinstance(address, ipaddress.IPv4Address):
-        return not bisect_right(_BOUNDS_V4, number) & 1
-    if (number >> 32) & 0xFFFFFFFF in _ISATAP and bisect_right(_BOUNDS_V4, number & 0xFFFFFFFF) & 1:
+        return not _PRIVATE.has(4, number)
+    if (number >> 32) & 0xFFFFFFFF in _ISATAP and _PRIVATE.has(4, number & 0xFFFFFFFF):
         return False
-    return not bisect_right(_BOUNDS_V6, number) & 1
+    return not _PRIVATE.has(6, number)
 
 
 class Policy:
@@ -102,7 +114,7 @@ class Policy:
         hosts: Collection[str] = (),
     ) -> None:
         self._own = own
-        self._exempt = tuple(one.network for one in settings.allow_private)
+        self._exempt = Ranges(one.network for one in settings.allow_private)
         self._deny = Targets(settings.deny) if settings.deny else None
         self._allow = Targets(settings.allow) if settings.allow else None
         self._zones = frozenset(zones)
@@ -173,8 +185,7 @@ class Policy:
 
     def is_exempt(self, address: Address) -> bool:
         """Whether `allow_private` names an address."""
-        plain = unwrap(address)
-        return any(address in network or plain in network for network in self._exempt)
+        return address in self._exempt or unwrap(address) in self._exempt
 
     def listens_everywhere(self, port: int) -> bool:
         """Whether a listener of ours is on every address of this machine, so that any of them leads to us."""
@@ -184,9 +195,9 @@ class Policy:
         )
 
     def _is_own(self, address: Address, port: int) -> bool:
-        if port not in {one.port for one in self._own}:
+        hosts = [one.host for one in self._own if one.port == port]
+        if not hosts:
             return False
-        hosts = {one.host for one in self._own if one.port == port}
         # A listener on every address is met on loopback too, and Linux takes 0.0.0.0 and :: for loopback.
         if any(not isinstance(host, str) and host.is_unspecified for host in hosts):
             return address.is_loopback or address.is_unspecified

@@ -99,3 +99,9 @@ def test_an_ipv6_client_is_its_whole_network() -> None:
     admission.enter(ip_address("2001:db8:0:1::1"))
     admission.leave(ip_address("2001:db8::1"))
     admission.enter(ip_address("2001:db8::2"))
+
+
+def test_an_ipv6_client_is_never_taken_for_an_ipv4_one() -> None:
+    admission = Admission((), most=10, per_client=1)
+    # Its /64 has the number of the other's address.
+    assert [refusal(admission, client) for client in (ONE, ip_address("0:0:c000:201::1"))] == [None, None]

@@ -11,7 +11,7 @@ from anongw import config
 from anongw.address import Address, Endpoint, parse_host
 from anongw.config import Cidr, Rule
 from anongw.errors import Reason, Refused
-from anongw.policy import Policy, is_public
+from anongw.policy import Policy, Ranges, is_public
 
 PUBLIC_V4 = ["8.8.8.8", "1.1.1.1", "9.9.9.9", "11.0.0.0", "9.255.255.255", "100.63.255.255", "100.128.0.0"]
 PUBLIC_V6 = ["2606:4700::1111", "2620:fe::fe", "2001:4860:4860::8888", "2003::1", "2a00::", "3ffe::1"]
@@ -336,3 +336,25 @@ def test_a_refusal_names_its_target_in_the_detail_only() -> None:
 def test_a_listener_on_every_address(own: str, port: int, *, everywhere: bool) -> None:
     policy = Policy(config.Policy(), [Endpoint(parse_host(own), 1080)])
     assert policy.listens_everywhere(port) is everywhere
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from((4, 6)), st.integers(0, 15), st.integers(0, 4)), max_size=8),
+    st.sampled_from((4, 6)),
+    st.integers(0, 15),
+    st.sampled_from((0, -1)),
+)
+def test_ranges_hold_what_their_networks_do(
+    made: list[tuple[int, int, int]], version: int, place: int, end: int
+) -> None:
+    # Sixteen blocks of addresses, and networks of one to sixteen of them: they touch, and lie in each other.
+    networks = [network(kind, place >> wide << wide, wide) for kind, place, wide in made]
+    address = network(version, place, 0)[end]
+    assert (address in Ranges(networks)) is any(address in one for one in networks)
+
+
+def network(version: int, place: int, wide: int) -> config.Network:
+    """2 ** `wide` blocks from a place on."""
+    if version == 4:
+        return ipaddress.IPv4Network((place << 28, 4 - wide))
+    return ipaddress.IPv6Network((place << 124, 4 - wide))

@@ -43,7 +43,7 @@ class Direct:
         if isinstance(target.host, str):
             addresses = await self._resolve(target.host, target.port, identity)
         else:
-            self._judge_address(target.host, target.port, None)
+            self._refuse_this_machine(target.host, target.port)
             addresses = [target.host]
         return await connect(fiber, addresses, target.port, self._egress)
 
@@ -55,7 +55,8 @@ class Direct:
         refusal = Refused(Reason.NAME_NOT_FOUND)
         for address in found:
             try:
-                self._judge_address(address, port, name)
+                self._policy.judge_address(address, port, name)
+                self._refuse_this_machine(address, port)
             except Refused as refused:
                 refusal = refused
             else:
@@ -64,8 +65,7 @@ class Direct:
             raise refusal
         return allowed
 
-    def _judge_address(self, address: Address, port: int, name: str | None) -> None:
-        self._policy.judge_address(address, port, name)
+    def _refuse_this_machine(self, address: Address, port: int) -> None:
         # A public address of this very machine is as private as its loopback: the firewall thinks so too.
         # Asked before connecting, so that no port of ours can be told open from closed.
         suspect = not self._policy.is_exempt(address) or self._policy.listens_everywhere(port)

@@ -13,6 +13,9 @@ from collections.abc import Generator
 
 from anongw.errors import Reason, Refused
 
+# Bytes that are copied in less time than a view of them takes to make.
+_SHORT = 512
+
 
 class Reader:
     """Bytes received and not yet understood."""
@@ -106,9 +109,12 @@ class Reader:
             yield
 
     def _cut(self, count: int) -> bytes:
-        # Through a view: a slice of a bytearray would copy once more. Cutting from the front of a bytearray
-        # moves its start and copies nothing, so a large buffer may be eaten in small bites.
-        with memoryview(self._buffer) as view:
-            taken = bytes(view[:count])
+        # Through a view: a slice of a bytearray would copy once more, which only a short one is worth.
+        # Cutting from the front moves a bytearray's start and copies nothing, so small bites are cheap.
+        if count <= _SHORT:
+            taken = bytes(self._buffer[:count])
+        else:
+            with memoryview(self._buffer) as view:
+                taken = bytes(view[:count])
         del self._buffer[:count]
         return taken

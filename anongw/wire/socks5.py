@@ -40,6 +40,11 @@ class AddressType(enum.IntEnum):
     IPV6 = 0x04
 
 
+# Looked up rather than called for: an Enum takes its time to say which member a number is.
+_KINDS = {int(kind): kind for kind in AddressType}
+_SIZES = {AddressType.IPV4: 4, AddressType.NAME: 1, AddressType.IPV6: 16}  # a name says how long it is
+
+
 class Reply(enum.IntEnum):
     """RFC 1928 §6."""
 
@@ -114,10 +119,10 @@ class Request:
 
 def greeting(reader: Reader) -> Generator[None, None, bytes]:
     """The methods on offer, one byte each; there may be none (RFC 1928 §3)."""
-    version, count = yield from reader.exactly(2)
+    version, count = yield from reader.peek(2)
     if version != VERSION:
         raise Refused(Reason.MALFORMED, f"greeting of version {version}")
-    return (yield from reader.exactly(count))
+    return (yield from reader.exactly(2 + count))[2:]
 
 
 def method_choice(method: Method) -> bytes:
@@ -130,12 +135,13 @@ def user_password(reader: Reader) -> Generator[None, None, tuple[bytes, bytes]]:
     The RFC wants one byte at least. Clients that use the name as a label send no password, and an empty name
     is none: whoever checks them may say so.
     """
-    version, length = yield from reader.exactly(2)
+    version, length = yield from reader.peek(2)
     if version != _LOGIN_VERSION:
         raise Refused(Reason.MALFORMED, f"login of version {version}")
-    name = yield from reader.exactly(length)
-    (length,) = yield from reader.exactly(1)
-    return name, (yield from reader.exactly(length))
+    name = 2 + length
+    end = name + 1 + (yield from reader.peek(name + 1))[name]
+    message = yield from reader.exactly(end)
+    return message[2:name], message[name + 1 :]
 
 
 def login_reply(*, granted: bool) -> bytes:
@@ -150,21 +156,28 @@ def request(reader: Reader) -> Generator[None, None, Request]:
         Refused: UNSUPPORTED_ADDRESS for an unknown address type, MALFORMED for everything else.
         EOFError: the client closed in the middle.
     """
-    version, command, reserved, kind = yield from reader.exactly(4)
+    version, command, reserved, number = yield from reader.peek(4)
     if version != VERSION or reserved:
         raise Refused(Reason.MALFORMED, "request")
-    host = yield from _host(reader, kind)
-    port = int.from_bytes((yield from reader.exactly(2)))
+    kind = _KINDS.get(number)
+    if kind is None:
+        raise Refused(Reason.UNSUPPORTED_ADDRESS, f"address type {number:#04x}")
+    end = 4 + _SIZES[kind]
+    if kind is AddressType.NAME:
+        end += (yield from reader.peek(end))[-1]
+    # In one piece: each field that is waited for on its own costs more than all of them are worth.
+    message = yield from reader.exactly(end + 2)
+    port = int.from_bytes(message[end:])
     # The other commands may say 0: UDP ASSOCIATE does, where the client does not know its port yet.
     if not port and command == Command.CONNECT:
         raise Refused(Reason.MALFORMED, "port 0")
-    return Request(command, AddressType(kind), Endpoint(host, port))
+    return Request(command, kind, Endpoint(_host(kind, message[4:end]), port))
 
 
 def reply(code: Reply, kind: AddressType = AddressType.IPV4) -> bytes:
     """The answer to a request with an address of this kind; IPv4 where it was a name or never understood."""
-    family, size = (AddressType.IPV6, 16) if kind is AddressType.IPV6 else (AddressType.IPV4, 4)
-    return bytes((VERSION, code, 0, family)) + bytes(size + 2)
+    family = AddressType.IPV6 if kind is AddressType.IPV6 else AddressType.IPV4
+    return bytes((VERSION, code, 0, family)) + bytes(_SIZES[family] + 2)
 
 
 def reply_message(reader: Reader) -> Generator[None, None, bytes]:
@@ -183,15 +196,12 @@ def reply_message(reader: Reader) -> Generator[None, None, bytes]:
     return message + (yield from reader.exactly(size + 2))
 
 
-def _host(reader: Reader, kind: int) -> Generator[None, None, str | Address]:
-    if kind == AddressType.IPV4:
-        return IPv4Address((yield from reader.exactly(4)))
-    if kind == AddressType.IPV6:
-        return IPv6Address((yield from reader.exactly(16)))
-    if kind != AddressType.NAME:
-        raise Refused(Reason.UNSUPPORTED_ADDRESS, f"address type {kind:#04x}")
-    (length,) = yield from reader.exactly(1)
-    name = yield from reader.exactly(length)
+def _host(kind: AddressType, field: bytes) -> str | Address:
+    if kind is AddressType.IPV4:
+        return IPv4Address(field)
+    if kind is AddressType.IPV6:
+        return IPv6Address(field)
+    name = field[1:]
     # RFC 1928 knows no other script, and the versions of IDNA do not agree on which host a name then means.
     if not name.isascii():
         raise Refused(Reason.MALFORMED, "a host name that is not ASCII")
