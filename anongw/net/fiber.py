@@ -194,6 +194,10 @@ class Fiber:
             self._on_end(self, reason)
         except Exception as bug:  # noqa: BLE001 - as in `_step`
             self.engine.note_bug(bug)
+        # Whoever is told, and what carried on, know this flow: let go of them, so that all of it is freed now
+        # and not when the collector comes by.
+        self._on_end = _nobody
+        self._delegate = self.client = None
 
     def tick(self, now: float) -> None:
         """The sweep found that `wake_at` has come."""
@@ -361,3 +365,7 @@ class Fiber:
             else:
                 self._step(self._running.send, result)
         self.engine.settle()
+
+
+def _nobody(_fiber: Fiber, _reason: Reason | None) -> None:
+    """Who is told of the end of a flow that has ended."""

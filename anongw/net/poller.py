@@ -86,6 +86,7 @@ class Poller(ABC):
             return
         source.closed = True
         self.unwatch(source)
+        source.owner = None  # who knows it: the two would keep each other alive until the collector comes by
         self._dead.append(source.sock)
         if isinstance(source, Stream) and source.on_close is not None:
             source.on_close(source)

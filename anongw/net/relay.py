@@ -34,7 +34,7 @@ _SPLICE_FLAGS = getattr(os, "SPLICE_F_NONBLOCK", 2) | getattr(os, "SPLICE_F_MOVE
 
 
 class _Direction:
-    """Bytes from `source` to `sink`, and how far it has come; it owns the events of its source."""
+    """Bytes from `source` to `sink`, and how far it has come."""
 
     __slots__ = (
         "bulk",
@@ -44,13 +44,11 @@ class _Direction:
         "pipe",
         "piped",
         "plain",
-        "relay",
         "sink",
         "source",
     )
 
-    def __init__(self, relay: "Relay", source: Stream, sink: Stream) -> None:
-        self.relay = relay
+    def __init__(self, source: Stream, sink: Stream) -> None:
         self.source = source
         self.sink = sink
         self.pending: memoryview | None = None  # read and not yet taken by the sink
@@ -66,52 +64,6 @@ class _Direction:
         """Bytes wait for the sink."""
         return self.pending is not None or self.piped > 0
 
-    def ready(self, stream: Stream, events: int) -> None:
-        # Most events of most tunnels are a message that one read takes and one send gives.
-        if events == READ and self.plain:
-            if self.copy():
-                self.relay.pump(self, BUDGET - CHUNK)
-        else:
-            self.relay.ready(stream, events)
-
-    def copy(self) -> int:
-        """One read and one write; the bytes moved, or 0 if there is nothing to go on with."""
-        # All in one body: calls made up most of what a small message costs beyond its two system calls.
-        relay = self.relay
-        engine = relay.engine
-        source = self.source
-        try:
-            count = source.sock.recv_into(engine.buffer)
-        except BlockingIOError:
-            return 0
-        except OSError:
-            relay.exhausted(self)
-            return 0
-        if not count:
-            relay.source_ended(self)
-            return 0
-        source.received += count
-        relay.active = engine.now
-        try:
-            sent = self.sink.sock.send(engine.view[:count])
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            relay.sink_broke(self)
-            return 0
-        self.sink.sent += sent
-        if sent < count:
-            self.pending = memoryview(bytes(engine.view[sent:count]))
-            relay.block(self)
-        elif count < CHUNK:
-            # The kernel had no more. Level-triggered: if some came since, we are told again.
-            self.full_reads = 0
-        else:
-            self.full_reads += 1
-            self.bulk = self.full_reads >= _BULK_AFTER
-            return count
-        return 0
-
 
 class Relay:
     """A tunnel between a client and an upstream; a `Delegate` that a flow's coroutine returns.
@@ -122,12 +74,12 @@ class Relay:
 
     """
 
-    __slots__ = ("_broken", "_down", "_fiber", "_idle", "_pipes", "_reset_by", "_up", "active", "engine")
+    __slots__ = ("_broken", "_down", "_engine", "_fiber", "_idle", "_pipes", "_reset_by", "_up", "active")
 
     def __init__(self, client: Stream, upstream: Stream, *, idle: float, pipes: Pipes) -> None:
         self.active = 0.0  # when something last moved, on the engine's clock
-        self._up = _Direction(self, client, upstream)
-        self._down = _Direction(self, upstream, client)
+        self._up = _Direction(client, upstream)
+        self._down = _Direction(upstream, client)
         self._idle = idle
         self._pipes = pipes
         self._broken: Stream | None = None  # the side that was reset
@@ -137,14 +89,13 @@ class Relay:
 
     def start(self, fiber: Fiber) -> None:
         self._fiber = fiber
-        self.engine = fiber.engine
-        self.active = self.engine.now
+        self._engine = fiber.engine
+        self.active = self._engine.now
         fiber.wake_at = self.active + self._idle
         for direction in (self._up, self._down):
             source = direction.source
-            source.owner = direction
             # A FIN may be told of twice, as something to read and as an end: to ask for less would be a call.
-            self.engine.watch(source, READ, keep=LAST)
+            self._engine.watch(source, READ, keep=LAST)
             direction.pending = memoryview(source.reader.take()) or None
             direction.plain = direction.pending is None
         # Only now: moving bytes one way may find the other side broken, and read what it said.
@@ -153,7 +104,14 @@ class Relay:
                 self._flush(direction)
 
     def ready(self, stream: Stream, events: int) -> None:
-        out, back = (self._up, self._down) if stream is self._up.source else (self._down, self._up)
+        up = self._up
+        out = up if stream is up.source else self._down
+        if events == READ and out.plain:
+            # What most events of most tunnels are: a message that one read takes and one send gives.
+            if self._copy(out):
+                self._pump(out, BUDGET - CHUNK)
+            return
+        back = self._down if out is up else up
         if back.blocked and events & (WRITE | GONE):
             self._flush(back)
             if stream.closed:
@@ -161,9 +119,9 @@ class Relay:
         if out.ended or out.blocked:
             self._heard_in_vain(stream, events, out, back)
         elif events & (READ | LAST | GONE):
-            self.pump(out)
+            self._pump(out)
         elif not back.blocked:
-            self.engine.disarm(stream, WRITE)
+            self._engine.disarm(stream, WRITE)
 
     def tick(self, now: float) -> None:
         if self._reset_by < math.inf:
@@ -181,12 +139,12 @@ class Relay:
 
     # Moving bytes
 
-    def pump(self, direction: _Direction, budget: int = BUDGET) -> None:
+    def _pump(self, direction: _Direction, budget: int = BUDGET) -> None:
         """Move what the source has, until it has no more, the sink takes no more, or the budget is spent."""
         while budget > 0:
             if direction.bulk and direction.pipe is None:
                 direction.pipe = self._pipes.borrow()
-            moved = direction.copy() if direction.pipe is None else self._splice(direction, budget)
+            moved = self._copy(direction) if direction.pipe is None else self._splice(direction, budget)
             if not moved:
                 break
             budget -= moved
@@ -195,7 +153,44 @@ class Relay:
         direction.plain = not (direction.ended or direction.blocked or direction.bulk)
         if not (direction.ended or direction.blocked or direction.source.closed):
             # While its bytes waited for the sink, the source was not listened to.
-            self.engine.arm(direction.source, READ)
+            self._engine.arm(direction.source, READ)
+
+    def _copy(self, direction: _Direction) -> int:
+        """One read and one write; the bytes moved, or 0 if there is nothing to go on with."""
+        # All in one body: calls made up most of what a small message costs beyond its two system calls.
+        engine = self._engine
+        source = direction.source
+        try:
+            count = source.sock.recv_into(engine.buffer)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self._exhausted(direction)
+            return 0
+        if not count:
+            self._source_ended(direction)
+            return 0
+        source.received += count
+        self.active = engine.now
+        try:
+            sent = direction.sink.sock.send(engine.view[:count])
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._sink_broke(direction)
+            return 0
+        direction.sink.sent += sent
+        if sent < count:
+            direction.pending = memoryview(bytes(engine.view[sent:count]))
+            self._block(direction)
+        elif count < CHUNK:
+            # The kernel had no more. Level-triggered: if some came since, we are told again.
+            direction.full_reads = 0
+        else:
+            direction.full_reads += 1
+            direction.bulk = direction.full_reads >= _BULK_AFTER
+            return count
+        return 0
 
     def _splice(self, direction: _Direction, most: int) -> int:
         """Like `_copy`, through the pipe; `most` bytes."""
@@ -205,14 +200,14 @@ class Relay:
         except BlockingIOError:
             count = 0
         except OSError:
-            self.exhausted(direction)
+            self._exhausted(direction)
             return 0
         if not count:
             # Nothing yet, an end, or a byte of urgent data, at which splice(2) stops for good: a read tells.
             self._return_pipe(direction)
-            return direction.copy()
+            return self._copy(direction)
         direction.source.received += count
-        self.active = self.engine.now
+        self.active = self._engine.now
         direction.piped = count
         # Small pieces are cheaper to copy.
         direction.bulk = count >= min(CHUNK, most)
@@ -226,14 +221,14 @@ class Relay:
             try:
                 sent = os.splice(direction.pipe[0], sink.fd, direction.piped, flags=_SPLICE_FLAGS)
             except BlockingIOError:
-                self.block(direction)
+                self._block(direction)
                 return False
             except OSError:
-                self.sink_broke(direction)
+                self._sink_broke(direction)
                 return False
             direction.piped -= sent
             sink.sent += sent
-            self.active = self.engine.now
+            self.active = self._engine.now
         return True
 
     def _send(self, direction: _Direction, data: memoryview) -> int:
@@ -243,10 +238,10 @@ class Relay:
         except BlockingIOError:
             return 0
         except OSError:
-            self.sink_broke(direction)
+            self._sink_broke(direction)
             return -1
         direction.sink.sent += sent
-        self.active = self.engine.now
+        self.active = self._engine.now
         return sent
 
     def _flush(self, direction: _Direction) -> None:
@@ -257,37 +252,37 @@ class Relay:
                 return
             direction.pending = direction.pending[sent:] or None
             if direction.pending is not None:
-                self.block(direction)
+                self._block(direction)
                 return
         elif not self._drain(direction):
             return
-        self.engine.disarm(direction.sink, WRITE)
-        self.pump(direction)
+        self._engine.disarm(direction.sink, WRITE)
+        self._pump(direction)
 
-    def block(self, direction: _Direction) -> None:
+    def _block(self, direction: _Direction) -> None:
         direction.plain = False
-        self.engine.arm(direction.sink, WRITE)
-        self.engine.disarm(direction.source, READ | LAST)
+        self._engine.arm(direction.sink, WRITE)
+        self._engine.disarm(direction.source, READ | LAST)
 
     def _heard_in_vain(self, stream: Stream, events: int, out: _Direction, back: _Direction) -> None:
         """An event of a side that cannot be read now: it ended, or what it said waits for the sink."""
         if out.ended and events & select.EPOLLERR:
             self._side_broke(stream, out, back)
         else:
-            self.engine.disarm(stream, events, WRITE if back.blocked else 0)
+            self._engine.disarm(stream, events, WRITE if back.blocked else 0)
             if events & select.EPOLLERR:
                 # It was reset. What it said before that is worth seconds of a stalled reader, not hours.
                 self._idle = min(self._idle, RESET_PATIENCE)
-                self._fiber.wake_at = self.engine.now + self._idle
+                self._fiber.wake_at = self._engine.now + self._idle
 
     # Endings
 
-    def source_ended(self, direction: _Direction) -> None:
+    def _source_ended(self, direction: _Direction) -> None:
         other = self._down if direction is self._up else self._up
         direction.source.ended_first = not other.ended
         if direction.source is self._broken or direction.source.cut:
             # A reset that an earlier call has already reported reads as an end; so does one further away.
-            self.exhausted(direction)
+            self._exhausted(direction)
             return
         direction.ended = True
         direction.plain = False
@@ -296,16 +291,16 @@ class Relay:
             self._end(None)  # closing says it too
         else:
             direction.sink.send_eof()
-            self.engine.watch(direction.source, 0, keep=WRITE)
+            self._engine.watch(direction.source, 0, keep=WRITE)
 
-    def sink_broke(self, direction: _Direction) -> None:
+    def _sink_broke(self, direction: _Direction) -> None:
         """A write failed: the side was reset. It may have said something before that."""
         out = self._down if direction is self._up else self._up
         self._side_broke(direction.sink, out, direction)
         if not (out.ended or out.blocked or self._fiber.ended):
-            self.pump(out)
+            self._pump(out)
 
-    def exhausted(self, direction: _Direction) -> None:
+    def _exhausted(self, direction: _Direction) -> None:
         """A read failed: the side was reset, and everything that it said before has been moved."""
         back = self._down if direction is self._up else self._up
         direction.ended = True
@@ -323,12 +318,12 @@ class Relay:
         back.plain = False
         back.pending = None
         self._return_pipe(back)
-        self.engine.unwatch(stream)
+        self._engine.unwatch(stream)
         if out.ended:
             # Now the other side is told the same, once it has what came before.
-            self.engine.disarm(back.source, READ | LAST)
-            self._reset_by = self.engine.now + RESET_PATIENCE
-            self._reset_when_taken(self.engine.now)
+            self._engine.disarm(back.source, READ | LAST)
+            self._reset_by = self._engine.now + RESET_PATIENCE
+            self._reset_when_taken(self._engine.now)
 
     def _reset_when_taken(self, now: float) -> None:
         assert self._broken is not None  # noqa: S101 - for the type checker
