@@ -28,6 +28,7 @@ SHARE = 0.002
 
 # ioctl(2) SIOCOUTQ: bytes that the peer has not acknowledged yet (tcp(7)).
 _SIOCOUTQ = 0x5411
+_CLOSED = 7  # TCP_CLOSE, as the first byte of TCP_INFO has it (tcp(7))
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER, on, zero seconds
 
 
@@ -154,13 +155,14 @@ class Stream:
             return False
 
     def unsent(self) -> int:
-        """Bytes that the peer has not acknowledged; 0 where the kernel cannot say."""
+        """Bytes that the peer has not acknowledged and still may; 0 where the kernel cannot say."""
         try:
             answer = fcntl.ioctl(self.fd, _SIOCOUTQ, b"\0\0\0\0")
         except OSError:
             return 0
         count: int = struct.unpack("i", answer)[0]
-        return count
+        # What a connection had left when it was reset stays counted.
+        return 0 if count and self._is_gone() else count
 
     def close(self) -> None:
         self.keeper.close(self)
@@ -171,6 +173,11 @@ class Stream:
         with suppress(OSError):
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.keeper.close(self)
+
+    def _is_gone(self) -> bool:
+        with suppress(OSError):  # no TCP
+            return self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _CLOSED
+        return False
 
     def _had_its_turn(self) -> bool:
         return time.monotonic() - self.keeper.now > SHARE

@@ -8,7 +8,7 @@ from collections import Counter
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from anongw.errors import Reason, Refused
 from anongw.net.pipes import PIPE_SIZE
@@ -273,6 +273,22 @@ def test_each_side_hears_exactly_what_the_other_said_whatever_both_do(anyio_back
     outcomes: Counter[str] = Counter()
 
     @settings(max_examples=120, deadline=None)
+    # Both are reset at once, while bytes of each wait for the other.
+    @example(
+        Script(
+            Kind.TCP,
+            buffer=16384,
+            pipes=0,
+            early=(0, 0),
+            actions=[
+                (1, ("pause", 0), 0),
+                (0, ("send", 3 * 2**20), 3),
+                (1, ("send", CHUNK - 1), 1),
+                (0, ("reset", 0), 0),
+                (1, ("reset", 0), 0),
+            ],
+        )
+    )
     @given(script=SCRIPTS)
     def run(script: Script) -> None:
         anyio.run(play, script, outcomes, backend=anyio_backend)

@@ -209,6 +209,15 @@ def test_unsent_tells_what_the_peer_has_not_taken(kind: Kind) -> None:
     assert stream.unsent() == 0  # and 0 where the kernel cannot say
 
 
+def test_a_peer_that_was_reset_takes_no_more() -> None:
+    near, far = pair(buffer=16384)
+    with near:
+        stream = stream_on(near)
+        stream.send_now(bytes(2**22))
+        reset(far)
+        assert stream.unsent() == 0
+
+
 def test_closing_is_left_to_the_engine() -> None:
     near, far = pair()
     with near, far:
