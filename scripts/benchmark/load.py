@@ -69,7 +69,7 @@ def build(folder: Path) -> Path:
         made = Path(scratch) / "load"
         codes = [str(source) for source in sources if source.suffix == ".c"]
         done = subprocess.run(
-            [compiler, *FLAGS, "-o", str(made), *codes], capture_output=True, text=True, check=False
+            [compiler, *FLAGS, "-o", str(made), *codes, "-lm"], capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
             raise NotMeasured(f"gcc: {done.stderr}")
@@ -89,9 +89,13 @@ class Load:
 
     def go(self) -> Result:
         """Let it work, and hear what it did. It keeps its connections until the block ends."""
+        self.begin()
+        return msgspec.json.decode(self.line(), type=Result)
+
+    def begin(self) -> None:
+        """Let it work, and do not wait for it."""
         self._stdin.write("go\n")
         self._stdin.flush()
-        return msgspec.json.decode(self.line(), type=Result)
 
     def line(self) -> str:
         """What it says next.

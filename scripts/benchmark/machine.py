@@ -95,6 +95,18 @@ def descriptors(session: int) -> int:
     return total
 
 
+def sockets(session: int) -> dict[int, int]:
+    """How many sockets each of its processes has open, by its number."""
+    found = {}
+    for pid in members(session):
+        found[pid] = 0
+        with suppress(OSError):
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                with suppress(OSError):
+                    found[pid] += str(link.readlink()).startswith("socket:")
+    return found
+
+
 class OtherPrograms:
     """How much CPU time other programs have had since this was made: they take it from the rates."""
 

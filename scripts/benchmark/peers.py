@@ -22,6 +22,9 @@ Way = Literal["socks5", "login", "connect", "http", "plain"]
 ROOT = Path(__file__).resolve().parents[2]
 OURS = "anongw"
 NONE = "no proxy"
+# The gateway as several processes: how many, and its name then.
+WORKERS = 2
+OURS_SHARED = f"{OURS} x{WORKERS}"
 USER, PASSWORD = "bench", "pass"  # as in generator/client.c
 # The origin has so many addresses, from 127.0.0.2 on: each gives a proxy ports of its own in TIME-WAIT.
 TARGETS = 16
@@ -66,6 +69,7 @@ class Peer:
     package: str = ""
     program: str = ""
     chains: bool = False
+    workers: int = 1
     find: Callable[[str], str] = found
 
     def missing(self) -> str:
@@ -96,6 +100,23 @@ def _anongw(setup: Setup) -> Sequence[str]:
         *(sys.executable, "-m", "anongw", "serve", "--listen", f"127.0.0.1:{setup.port}"),
         *("--allow-private", "127.0.0.0/8", "--set", "log.level=warning", *more),
     ]
+
+
+def _shared(setup: Setup) -> Sequence[str]:
+    return [*_anongw(setup), "--workers", str(WORKERS)]
+
+
+def serve_knows(option: str) -> bool:
+    """Whether the gateway that is measured has it."""
+    command = [sys.executable, "-m", "anongw", "serve", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return option in done.stdout
+
+
+def _with_workers(_: str) -> str:
+    if not serve_knows("--workers"):
+        raise NotMeasured("`anongw serve` has no --workers")
+    return sys.executable
 
 
 def _microsocks(setup: Setup) -> Sequence[str]:
@@ -234,6 +255,7 @@ def _installed(name: str) -> str:
 
 PEERS = (
     Peer(OURS, ("socks5", "login", "connect", "http"), _anongw, chains=True, find=lambda _: sys.executable),
+    Peer(OURS_SHARED, ("socks5",), _shared, workers=WORKERS, find=_with_workers),
     Peer("microsocks", ("socks5", "login"), _microsocks, "microsocks"),
     Peer("haproxy", ("plain",), _haproxy, "haproxy"),
     Peer("dante", ("socks5",), _dante, "dante-server", program="danted"),

@@ -5,8 +5,8 @@ from math import inf
 from statistics import median
 from typing import Any
 
+from scripts.benchmark.bench import Outcome
 from scripts.benchmark.peers import NONE, OURS
-from scripts.benchmark.rounds import Outcome
 from scripts.benchmark.workloads import BUSY, LOAD, Sample
 
 # Of no proxy's rate: nearer to it, the load generator may be what is measured.

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,11 +13,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts.benchmark import machine, table
+from scripts.benchmark import machine, table, targets
+from scripts.benchmark.anew import most_held, steps
+from scripts.benchmark.bench import Outcome
 from scripts.benchmark.load import FLAGS, SOURCE, Options, Result, build, load
-from scripts.benchmark.peers import NONE, OURS, ROOT, Peer
-from scripts.benchmark.rounds import Outcome, most_held, told
+from scripts.benchmark.peers import NONE, OURS, PEERS, ROOT, Peer
+from scripts.benchmark.rounds import told
 from scripts.benchmark.running import NotMeasured, running
+from scripts.benchmark.targets import Target
 from scripts.benchmark.workloads import WORKLOADS, Sample, chosen, names
 from tests.support.process import Gateway, gateway
 from tests.support.programs import PATIENCE, found, run
@@ -84,15 +88,19 @@ def test_it_compiles_without_a_warning(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "protocol"),
     [
-        *((kind, "socks5") for kind in ("ping", "visit", "down", "up", "both", "uneven")),
+        *(
+            (kind, "socks5")
+            for kind in ("ping", "visit", "arrive", "down", "up", "both", "uneven", "stalled")
+        ),
         *(("visit", protocol) for protocol in ("plain", "login", "connect")),
     ],
 )
 def test_tunnels(kind: str, protocol: str, program: Path, ports: Iterator[int], own: Gateway) -> None:
     proxy = 0 if protocol == "plain" else own.where[1]
-    done = work(program, ports, work=kind, protocol=protocol, proxy=proxy, clients=6, targets=3)
-    assert (done.units > 0) == (kind in ("ping", "visit", "uneven"))
-    assert (done.bytes > 0) == (kind in ("down", "up", "both", "uneven"))
+    done = work(program, ports, work=kind, protocol=protocol, proxy=proxy, clients=6, targets=3, rate=500)
+    assert (done.units > 0) == (kind in ("ping", "visit", "arrive", "uneven", "stalled"))
+    # What `stalled` brings nobody counts, for nobody reads it.
+    assert (done.bytes > 100) == (kind in ("down", "up", "both", "uneven"))
     assert (done.failures, done.reopened) == (0, 0)
     assert SHORT <= done.seconds < PATIENCE
     assert done.cpu > 0
@@ -127,11 +135,21 @@ def test_hops(program: Path, ports: Iterator[int]) -> None:
 def test_tunnels_are_held_until_the_end(program: Path, ports: Iterator[int], own: Gateway) -> None:
     before = len(own.descriptors())
     options: Options = {"work": "hold", "protocol": "socks5", "proxy": own.where[1], "clients": 100}
-    with load(program, None, {**options, "origin": next(ports)}):
-        assert len(own.descriptors()) >= before + 200
+    with load(program, None, {**options, "more": 50, "origin": next(ports)}) as tool:
+        assert before + 200 <= len(own.descriptors()) < before + 300
+        tool.go()
+        assert len(own.descriptors()) >= before + 300
     deadline = time.monotonic() + PATIENCE
     while len(own.descriptors()) > before:
         assert time.monotonic() < deadline
+
+
+def test_arrivals_do_not_wait_for_those_before_them(program: Path, ports: Iterator[int]) -> None:
+    """A proxy that takes connections and says nothing: they pile up, as an open loop's must."""
+    with socket.create_server(("127.0.0.1", 0), backlog=8192) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(NotMeasured, match="the proxy is 4096 connections behind"):
+            work(program, ports, work="arrive", protocol="socks5", proxy=port, rate=1e6, seconds=PATIENCE)
 
 
 def test_a_proxy_that_does_not_work_gives_no_figure(
@@ -147,6 +165,8 @@ def test_a_proxy_that_does_not_work_gives_no_figure(
             work(program, ports, work="visit", protocol="connect", proxy=port, seconds=PATIENCE)
         with pytest.raises(NotMeasured, match=r"the proxy answers: HTTP/1\.1 403 Forbidden"):
             work(program, ports, work="http", protocol="http", proxy=port)
+    with pytest.raises(NotMeasured, match="visits arrive at a rate"):
+        work(program, ports, work="arrive")
     with pytest.raises(NotMeasured, match="there is no work dance"):
         work(program, ports, work="dance")
 
@@ -174,6 +194,13 @@ def test_a_proxy_that_does_not_start_says_why(tmp_path: Path, ports: Iterator[in
         running(command, next(ports), tmp_path, None),
     ):
         pass
+
+
+def test_sockets_are_counted_for_each_process(tmp_path: Path, ports: Iterator[int]) -> None:
+    port = next(ports)
+    with running([sys.executable, "-c", FAMILY, str(port)], port, tmp_path, None) as one:
+        # The listener; the child has none.
+        assert sorted(machine.sockets(one.session).values()) == [0, 1]
 
 
 def test_ports_are_free_and_each_is_given_once() -> None:
@@ -271,6 +298,60 @@ def test_hops_are_set_against_the_direct_dial() -> None:
     assert table.chains([one, two]) == []
 
 
+def verdicts(outcomes: list[Outcome], *wanted: Target) -> list[tuple[float | None, str]]:
+    return [(one.value, one.verdict) for one in targets.judged(outcomes, wanted)]
+
+
+def test_targets_are_held_against_the_best_peer() -> None:
+    one = outcome("http/small", anongw=50, squid=100, privoxy=125)
+    cost = Target("http/small", "CPU us", 0.5, ("squid", "privoxy"))
+    assert verdicts([one], cost) == [(0.5, "reached")]
+    assert verdicts([outcome("http/small", anongw=51, squid=100, privoxy=125)], cost) == [
+        (0.51, "not reached")
+    ]
+    # One of them is enough; none is not.
+    assert verdicts([outcome("http/small", anongw=50, privoxy=125)], cost) == [(0.4, "reached")]
+    assert verdicts([outcome("http/small", anongw=50)], cost) == [(None, "not measured")]
+    assert verdicts([outcome("http/small", squid=50)], cost) == [(None, "not measured")]
+    assert verdicts([], cost) == []
+
+
+def test_targets_are_held_against_ourselves_and_against_no_proxy() -> None:
+    plain, login = outcome("connect/socks5", anongw=100), outcome("connect/login", anongw=120)
+    beside = Target("connect/login", "CPU us", 1.15, beside="connect/socks5")
+    assert verdicts([plain, login], beside) == [(1.2, "not reached")]
+    assert verdicts([login], beside) == [(None, "not measured")]
+    latency = Outcome(plain.workload, {OURS: [{"p50 us": 300.0}], NONE: [{"p50 us": 160.0}]})
+    over = Target("connect/socks5", "p50 us", 150, over_bare=True)
+    assert verdicts([latency], over) == [(140, "reached")]
+    del latency.samples[NONE]
+    assert verdicts([latency], over) == [(None, "not measured")]
+
+
+def test_a_rate_that_falls_short_may_be_the_load_generators() -> None:
+    one = outcome("connect/socks5", anongw=50, microsocks=50)
+    faster = Target("connect/socks5", "conn/s", 2, ("microsocks",))
+    assert verdicts([one], faster) == [(1, "not reached")]
+    one.samples[NONE] = [{"conn/s": 105.0, "load %": 99.0}]
+    assert verdicts([one], faster) == [(1, "the load generator may be the limit")]
+    # A cost is the proxy's own, whoever set the rate.
+    assert verdicts([one], Target("connect/socks5", "CPU us", 0.5, ("microsocks",))) == [(1, "not reached")]
+    assert targets.lines(targets.judged([one], [faster])) == [
+        "connect/socks5  conn/s  at least 2 x microsocks  1.00  the load generator may be the limit",
+        "0 of 1 targets reached",
+    ]
+
+
+def test_every_target_is_of_a_workload_and_of_peers_that_take_part() -> None:
+    workloads = {one.name: one for one in WORKLOADS}
+    peers = {one.name: one for one in PEERS}
+    for target in targets.TARGETS:
+        workload = workloads[target.workload]
+        assert not target.beside or target.beside in workloads
+        for peer in (target.ours, *target.peers):
+            assert set(peers[peer].ways) & set(workload.ways), target
+
+
 def test_workloads_are_chosen_by_name_or_group() -> None:
     assert [one.name for one in chosen(["pingpong", "connect"])] == [
         "pingpong",
@@ -286,6 +367,8 @@ def test_workloads_are_chosen_by_name_or_group() -> None:
 def test_held_tunnels_keep_to_the_limit_on_open_files() -> None:
     assert most_held(1024) == 212
     assert most_held(20000) == 9700
+    assert steps((5000, 9000), 9700) == (5000, 9000)
+    assert steps((5000, 9000), 900) == (500, 900)
 
 
 # --- all of it
@@ -297,9 +380,9 @@ def bench(*words: str) -> list[str]:
 
 def test_a_small_run(cache: Path, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    only = "connect/login,idle"
+    only = "connect/login,idle,half,stalled,workers/spread"
     done = subprocess.run(
-        [*bench("--quick", "--only", only, "--seconds", "0.05", "--json"), str(report)],
+        [*bench("--quick", "--only", only, "--seconds", "0.05", "--targets", "--json"), str(report)],
         cwd=ROOT,
         env={**os.environ, "XDG_CACHE_HOME": str(cache)},
         capture_output=True,
@@ -315,8 +398,15 @@ def test_a_small_run(cache: Path, tmp_path: Path) -> None:
         workload = found["workloads"][name]
         assert workload["notes"] == []
         assert f"\n{name}: " in done.stdout
-        assert all(value > 0 for value in workload["peers"][OURS]["median"].values()), workload
-        assert (NONE in workload["peers"]) == (name != "idle")
+        assert (NONE in workload["peers"]) == (name in ("connect/login", "half", "stalled"))
+        if name == "workers/spread":
+            assert workload["skipped"] == "skipped: no gateway of several processes among the peers"
+            continue
+        figures = workload["peers"][OURS]["median"]
+        # Memory may stay as it was.
+        assert all(value > 0 for key, value in figures.items() if "grown" not in key and "stalled" not in key)
+    assert {one["workload"] for one in found["targets"]} == set(only.split(","))
+    assert all(f"\n{one['workload']}  " in done.stdout for one in found["targets"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

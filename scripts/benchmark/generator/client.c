@@ -95,7 +95,7 @@ static void shakes(struct end *end, unsigned events) {
     take_step(client);
 }
 
-void client_open(const struct work *work) {
+struct client *client_open(const struct work *work) {
     struct client *client = made(sizeof *client);
     client->work = work;
     client->target = next_target++ % task.targets;
@@ -103,4 +103,5 @@ void client_open(const struct work *work) {
     unsigned host = task.proxy ? 1 : 2 + client->target;
     client->end = (struct end){connecting(host, task.proxy ? task.proxy : task.origin), shakes};
     watch(&client->end, EPOLLOUT);
+    return client;
 }

@@ -31,9 +31,11 @@ static void option(const char *word, size_t size, const char *value) {
     else if (strcmp(key, "proxy") == 0) task.proxy = number;
     else if (strcmp(key, "origin") == 0) task.origin = number;
     else if (strcmp(key, "clients") == 0) task.clients = number;
+    else if (strcmp(key, "more") == 0) task.more = number;
     else if (strcmp(key, "targets") == 0) task.targets = number;
     else if (strcmp(key, "pause") == 0) task.pause = number;
     else if (strcmp(key, "upload") == 0) task.upload = strtoull(value, NULL, 10);
+    else if (strcmp(key, "rate") == 0) task.rate = strtod(value, NULL);
     else if (strcmp(key, "seconds") == 0) seconds = strtod(value, NULL);
     else if (strcmp(key, "hops") == 0) hops(value);
     else die("there is no option %s", key);
@@ -93,7 +95,7 @@ int main(int count, char **words) {
     uint64_t start = now();
     deadline = start + (uint64_t)(seconds * 1e9);
     works_start();
-    loop_until(is_late);
+    loop_until(strcmp(task.work, "hold") == 0 ? works_are_open : is_late);
     double took = (double)(now() - start) / 1e9;
     report(took, own_cpu() - cpu);
     wait_for_line();

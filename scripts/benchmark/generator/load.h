@@ -25,7 +25,7 @@ void watch(struct end *end, unsigned events);
 void rewatch(struct end *end, unsigned events);
 /* Close it; its memory, which malloc gave, goes once the events at hand are through. */
 void give_up(struct end *end);
-/* Dies when nothing happens for STALL seconds. */
+/* Dies when nothing happens for STALL seconds, unless it only serves. */
 void loop_until(bool (*is_over)(void));
 
 uint64_t now(void); /* nanoseconds */
@@ -77,13 +77,15 @@ extern uint64_t origin_bytes; /* what has come up to it in bulk and as bodies */
 void hop_open(unsigned port); /* a SOCKS5 server for short messages */
 
 struct task {
-    const char *work;     /* ping, visit, down, up, both, http, hold, uneven */
+    const char *work;     /* ping, visit, arrive, down, up, both, http, hold, uneven, stalled, serve */
     const char *protocol; /* plain, socks5, login, connect, http */
     unsigned proxy;       /* its port; 0: straight to the origin */
     unsigned origin;      /* the origin's port */
     unsigned clients;     /* how many at once */
+    unsigned more;        /* so many are opened by `hold` once it is told to go */
     unsigned targets;     /* addresses of the origin to spread over */
     unsigned pause;       /* microseconds of rest between two visits */
+    double rate;          /* visits that arrive in a second, whether the ones before are through or not */
     const char *path;     /* of requests: /length/N or /chunked/N */
     uint64_t upload;      /* bytes of a request's body */
 };
@@ -106,7 +108,7 @@ struct client {
     struct message message; /* the answer to a request */
     uint64_t sent;          /* bytes of its body */
 };
-void client_open(const struct work *work);
+struct client *client_open(const struct work *work);
 
 void works_open(void); /* open what is to be kept, some at a time */
 bool works_are_open(void);

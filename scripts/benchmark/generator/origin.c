@@ -1,6 +1,7 @@
 /* What the clients reach. The first byte of a connection says which service it wants:
 
    e: every byte comes back    k: all is thrown away    s: bytes without end come    b: both of k and s
+   c: it closes    r: it resets
    G or P: HTTP. "/length/N" answers with N bytes, "/chunked/N" with at least N in chunks; a body is thrown away. */
 #include "load.h"
 
@@ -106,6 +107,16 @@ static void first_byte(struct end *end, unsigned events) {
         end->ready = bulk;
         rewatch(end, byte == 's' ? EPOLLOUT : EPOLLIN | EPOLLOUT);
         break;
+    case 'r': {
+        struct linger at_once = {.l_onoff = 1};
+        if (setsockopt(end->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) < 0) die("setsockopt: %m");
+        give_up(end);
+        return;
+    }
+    case 'c': /* what was not read would make a reset of it */
+        while (drain(end->fd, UINT64_MAX) > 0) continue;
+        give_up(end);
+        return;
     case 'G':
     case 'P':
         guest->request.is_request = true;

@@ -1,24 +1,29 @@
 /* What clients do with an open tunnel. */
 #include "load.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
     MESSAGE = 64,
     OPENING_MOST = 64,   /* handshakes at once while kept tunnels are opened */
     FAILURES_MOST = 100, /* visits that may fail; they are counted and told */
-    BULK_BESIDE = 4,     /* downloads beside the pings of `uneven` */
+    BULK_BESIDE = 4,     /* downloads beside the pings of `uneven` and `stalled` */
+    BEHIND_MOST = 4096,  /* visits that have arrived and are not through */
 };
 
 struct done done;
 static struct client **kept;
 static unsigned wanted, asked, there;
 static bool running;
+static unsigned behind;
 
 static void open_more(void);
 
@@ -65,6 +70,13 @@ static void ping_start(struct client *client) {
 
 static void nothing(struct client *client) { (void)client; }
 
+/* Visits that arrive by the clock, as those of many users do: one that is slow keeps nobody from coming. */
+static void arrival_failed(struct client *client, const char *what) {
+    if (++done.failures > FAILURES_MOST) die("%s, again and again", what);
+    behind--;
+    give_up(&client->end);
+}
+
 static void visit_failed(struct client *client, const char *what) {
     if (++done.failures > FAILURES_MOST) die("%s, again and again", what);
     give_up(&client->end);
@@ -72,7 +84,7 @@ static void visit_failed(struct client *client, const char *what) {
 }
 
 static const struct work pings = {is_there, ping_start, dies}, visits = {ping, nothing, visit_failed},
-                         holds = {ping, nothing, dies};
+                         arrivals = {ping, nothing, arrival_failed}, holds = {ping, nothing, dies};
 
 static void pong(struct end *end, unsigned events) {
     struct client *client = (struct client *)end;
@@ -89,11 +101,48 @@ static void pong(struct end *end, unsigned events) {
     unit_done(client);
     if (client->work == &pings) ping_start(client);
     else if (client->work == &holds) is_there(client);
-    else {
+    else if (client->work == &arrivals) {
+        behind--;
+        give_up(end);
+    } else {
         give_up(end);
         if (task.pause > 0) usleep(task.pause);
         client_open(&visits);
     }
+}
+
+struct clock {
+    struct end end;
+    uint64_t due; /* when the next one arrives */
+};
+
+/* The time until the next of many who come independently of each other: exponential, and the same in each run. */
+static uint64_t gap(void) {
+    return (uint64_t)(-log(1 - drand48()) / task.rate * 1e9);
+}
+
+static void arrive(struct end *end, unsigned events) {
+    struct clock *clock = (struct clock *)end;
+    uint64_t rings;
+    (void)events;
+    if (read(end->fd, &rings, sizeof rings) < 0 && !would_block()) die("timerfd: %m");
+    for (; clock->due <= now(); clock->due += gap()) {
+        if (++behind > BEHIND_MOST) die("the proxy is %d connections behind", BEHIND_MOST);
+        /* It waits from the moment that it came, even if we were late to see it. */
+        client_open(&arrivals)->began = clock->due;
+    }
+    struct itimerspec next = {.it_value = {(time_t)(clock->due / 1000000000u), (long)(clock->due % 1000000000u)}};
+    if (timerfd_settime(end->fd, TFD_TIMER_ABSTIME, &next, NULL) < 0) die("timerfd: %m");
+}
+
+static void arrivals_start(void) {
+    if (task.rate <= 0) die("visits arrive at a rate");
+    struct clock *clock = made(sizeof *clock);
+    clock->end = (struct end){timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC), arrive};
+    if (clock->end.fd < 0) die("timerfd: %m");
+    clock->due = now() + gap();
+    watch(&clock->end, EPOLLIN);
+    arrive(&clock->end, EPOLLIN);
 }
 
 /* --- bulk */
@@ -113,11 +162,13 @@ static void move(struct client *client, const char *service, unsigned events) {
 }
 
 static void down_start(struct client *client) { move(client, "s", EPOLLIN); }
+/* A download of which nobody reads: all that comes stays where it is. */
+static void stalled_start(struct client *client) { move(client, "s", 0); }
 static void up_start(struct client *client) { move(client, "k", EPOLLOUT); }
 static void both_start(struct client *client) { move(client, "b", EPOLLIN | EPOLLOUT); }
 
 static const struct work downs = {is_there, down_start, dies}, ups = {is_there, up_start, dies},
-                         boths = {is_there, both_start, dies};
+                         boths = {is_there, both_start, dies}, stalls = {is_there, stalled_start, dies};
 
 /* --- plain HTTP, one request after the other on each connection */
 
@@ -171,8 +222,9 @@ static const struct work *work_of(unsigned number) {
         const char *name;
         const struct work *work;
     } works[] = {{"ping", &pings}, {"visit", &visits}, {"hold", &holds},  {"down", &downs},
-                 {"up", &ups},     {"both", &boths},   {"http", &https}};
+                 {"up", &ups},     {"both", &boths},   {"http", &https}, {"arrive", &arrivals}};
     if (strcmp(task.work, "uneven") == 0) return number < BULK_BESIDE ? &downs : &pings;
+    if (strcmp(task.work, "stalled") == 0) return number < BULK_BESIDE ? &stalls : &pings;
     for (size_t i = 0; i < sizeof works / sizeof *works; i++)
         if (strcmp(task.work, works[i].name) == 0) return works[i].work;
     die("there is no work %s", task.work);
@@ -183,8 +235,9 @@ static void open_more(void) {
 }
 
 void works_open(void) {
-    wanted = work_of(task.clients) == &visits ? 0 : task.clients;
-    kept = made((wanted + 1) * sizeof *kept);
+    bool serves = strcmp(task.work, "serve") == 0;
+    wanted = serves || work_of(task.clients) == &visits || work_of(task.clients) == &arrivals ? 0 : task.clients;
+    kept = made((wanted + task.more + 1) * sizeof *kept);
     open_more();
 }
 
@@ -193,7 +246,14 @@ bool works_are_open(void) { return there == wanted; }
 void works_start(void) {
     done.units = done.bytes = done.failures = done.reopened = 0;
     origin_bytes = 0;
+    if (strcmp(task.work, "hold") == 0) {
+        wanted += task.more;
+        open_more();
+        return;
+    }
     running = true;
     for (unsigned i = 0; i < there; i++) kept[i]->work->start(kept[i]);
-    for (unsigned i = wanted; i < task.clients; i++) client_open(work_of(i));
+    if (strcmp(task.work, "arrive") == 0) arrivals_start();
+    else if (strcmp(task.work, "visit") == 0)
+        for (unsigned i = 0; i < task.clients; i++) client_open(&visits);
 }
