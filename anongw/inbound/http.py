@@ -14,9 +14,9 @@ from anongw.errors import Reason, Refused
 from anongw.inbound.session import Session
 from anongw.net.fiber import Delegate
 from anongw.net.linger import linger
-from anongw.web.exchange import Inflow, Request, Response
+from anongw.web.exchange import Cleaned, Inflow, Request, Response
 from anongw.wire import body, http1
-from anongw.wire.http1 import HeadLimits, Kind, RequestHead
+from anongw.wire.http1 import HeadLimits, Heads, Kind, Origins, RequestHead
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _BODY = b"The request could not be served.\n"
@@ -85,6 +85,11 @@ _PHRASES = {
     504: b"Gateway Timeout",
 }
 _CHALLENGED = 407
+# What a connection's memos hold: a browser sends a page's requests with four or five sets of lines, to few
+# origins on one connection. With http1.REMEMBERED_MOST, at most some 50 KiB for a client that makes them up.
+_HEADS_MOST = 6
+_ORIGINS_MOST = 4
+_CLEANED_MOST = 6
 
 
 def refusal(reason: Reason, *, told: bool, keep_alive: bool = False, bodiless: bool = False) -> bytes:
@@ -152,6 +157,13 @@ class Http:
         self._client = session.client
         limits = session.rooms.limits
         self._head_limits = HeadLimits(limits.header_bytes, limits.header_lines)
+        self._rooms = session.rooms
+        self._forget()
+
+    def _forget(self) -> None:
+        self._heads: Heads = Heads(_HEADS_MOST)
+        self._origins: Origins = Origins(_ORIGINS_MOST)
+        self._cleaned: Cleaned = Cleaned(_CLEANED_MOST)
 
     async def serve(self) -> Delegate | None:
         """Serve requests until one ends the connection or turns it into a tunnel."""
@@ -197,13 +209,17 @@ class Http:
             await self._client.give_way()  # a long row of pipelined requests is many flows' time
         fiber.within(session.rooms.limits.handshake, Reason.HANDSHAKE_TIMEOUT)
         session.begin("http")
+        if session.rooms is not self._rooms:
+            # A reload: what was cleaned by the rules before it counts no more.
+            self._rooms = session.rooms
+            self._forget()
         return True
 
     async def _head(self) -> RequestHead | None:
         """Read a request's head. What is wrong with one that is meant for us is not said either."""
         reader = self._client.reader
         try:
-            head = await self._client.read(http1.request_head(reader, self._head_limits))
+            head = await self._client.read(http1.request_head(reader, self._head_limits, self._heads))
         except Refused as refused:
             # One that is too long is still here, and a page may make its URL as long as it likes.
             if refused.reason is Reason.TOO_LARGE and _PROBE.match(reader.peek_now(_PROBE_MOST)):
@@ -221,12 +237,13 @@ class Http:
         if connect:
             session.flow.protocol = "connect"
         try:
-            named = credentials(head)
+            named = credentials(head) if head.to_us else None
             if named is not None:
                 await session.login(*named)
             else:
                 session.anonymous()
-            session.isolate(isolation(head), kind=b"header")
+            if head.to_us:
+                session.isolate(isolation(head), kind=b"header")
         except Refused as refused:
             if (
                 STATUS[refused.reason] != _CHALLENGED
@@ -248,22 +265,26 @@ class Http:
         return self._session.tunnel(upstream)
 
     async def _ask(self, head: RequestHead) -> tuple[Request, Response]:
-        _, target, path = http1.absolute(head.target)
-        self._session.aim(target)
+        origin, path = http1.origin_and_path(head.target, self._origins)
+        self._session.aim(origin.endpoint)
         inflow = None
         if head.framing.kind is not Kind.NONE:
             inflow = Inflow(self._client, body.decoder(head.framing, Reason.MALFORMED))
         request = Request(
-            method=head.method,
-            target=target,
-            path=path,
-            headers=head.headers,
+            head.method,
+            origin.endpoint,
+            origin.authority,
+            path,
+            head.headers,
+            lines=None,
             framing=head.framing,
             body=inflow,
             minor=head.minor,
             websocket=bool(head.upgrade),
             expects_continue=head.expects_continue,
             flow=self._session.flow,
+            mark=head.mark,
+            cleaned=self._cleaned,
         )
         return request, await self._session.rooms.handler(request, self._session.fiber)
 

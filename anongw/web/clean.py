@@ -4,8 +4,9 @@ from anongw.log import Counters
 from anongw.net.fiber import Fiber
 from anongw.web import scrub
 from anongw.web.deliver import reframe
-from anongw.web.exchange import Handler, Request, Response
+from anongw.web.exchange import Handler, Ready, Request, Response
 from anongw.web.rules import Rules
+from anongw.wire.http1 import build_lines
 
 
 class Clean:
@@ -14,12 +15,19 @@ class Clean:
     def __init__(self, rules: Rules, following: Handler, counters: Counters) -> None:
         self._rules = rules
         self._following = following
-        self._counters = counters
+        self.counters = counters
 
     async def __call__(self, request: Request, fiber: Fiber) -> Response:
-        about = scrub.Outgoing(request.method, request.target, request.framing, request.websocket)
-        request.headers, unknown = scrub.request(request.headers, about, self._rules)
-        self._counters.headers_dropped += unknown
+        # What leaves is a function of the request's lines (its method among them), its origin and the rules;
+        # inbound/http.py sees to it that what is remembered is by these very rules.
+        key = request.mark and (request.mark, request.authority)
+        ready = request.cleaned.get(key) if key else None
+        if ready is None:
+            ready = self._ready(request)
+            if key:
+                request.cleaned.remember(key, ready)
+        request.headers, request.lines = ready.headers, ready.lines
+        self.counters.headers_dropped += ready.unknown
         response = await self._following(request, fiber)
         response.framing = reframe(response.framing, request.minor)
         response.headers = scrub.response(
@@ -31,3 +39,8 @@ class Clean:
             request.target.host,
         )
         return response
+
+    def _ready(self, request: Request) -> Ready:
+        about = scrub.Outgoing(request.method, request.target, request.framing, request.websocket)
+        headers, unknown = scrub.request(request.headers, about, self._rules)
+        return Ready(headers, build_lines(headers), unknown)

@@ -6,7 +6,7 @@ constant memory, as fast as the slower side takes it.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from anongw.address import Endpoint
 from anongw.errors import Refused
@@ -15,7 +15,8 @@ from anongw.net.fiber import Fiber
 from anongw.net.stream import CHUNK, Stream
 from anongw.net.wait import Side
 from anongw.wire.body import Body
-from anongw.wire.http1 import Framing, Headers
+from anongw.wire.http1 import Framing, Headers, Mark
+from anongw.wire.memo import Memo
 
 
 class Inflow:
@@ -57,20 +58,36 @@ class Inflow:
         return piece
 
 
+class Ready(NamedTuple):
+    """Header lines as they leave."""
+
+    headers: Headers
+    lines: bytes  # the same, as they are sent
+    unknown: int  # lines that were dropped because no list names them
+
+
+# What became of a client's lines before, on its connection: by the lines and whom they were for.
+Cleaned = Memo[tuple[Mark, bytes], Ready]
+
+
 @dataclass(slots=True)
 class Request:
     """What a client asks of an origin."""
 
     method: bytes
     target: Endpoint
+    authority: bytes  # the target, as `Host` says it
     path: bytes  # origin-form: path and query
     headers: Headers
+    lines: bytes | None  # these headers as they are sent, once somebody has made them ready; see Clean
     framing: Framing
     body: Inflow | None  # None: there is none
     minor: int  # the client speaks HTTP/1.0 or HTTP/1.1
     websocket: bool
     expects_continue: bool
     flow: Flow
+    mark: Mark | None  # of `headers` as they came
+    cleaned: Cleaned
 
 
 @dataclass(slots=True)

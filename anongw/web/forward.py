@@ -62,7 +62,8 @@ class Forward:
         return await self._ask(request, await self._dialer.dial(request.target, request.flow, fiber), fiber)
 
     async def _ask(self, request: Request, upstream: Stream, fiber: Fiber) -> Response:
-        head = http1.build_request(request.method, request.path, request.headers)
+        lines = http1.build_lines(request.headers) if request.lines is None else request.lines
+        head = http1.request_line(request.method, request.path) + lines
         fiber.within(self._limits.stall, Reason.UPSTREAM_TIMEOUT)
         await upstream.send(head)
         upload = None
@@ -123,4 +124,4 @@ class Forward:
 
 
 def pool_key(request: Request) -> Key:
-    return request.flow.route, request.flow.identity, request.target
+    return request.flow.route, request.flow.identity, request.authority

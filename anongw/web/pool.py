@@ -7,7 +7,6 @@ next request. Bounded in number, per origin and in all, and in time.
 
 from collections import OrderedDict
 
-from anongw.address import Endpoint
 from anongw.config import Limits
 from anongw.errors import Refused
 from anongw.net.engine import Engine
@@ -15,7 +14,7 @@ from anongw.net.fiber import Fiber
 from anongw.net.stream import Stream
 from anongw.net.wait import READ
 
-Key = tuple[str, str, Endpoint]  # the route's way out, the identity, the origin
+Key = tuple[str, str, bytes]  # the route's way out, the identity, the origin as `Host` says it
 
 
 class Pool:

@@ -12,7 +12,7 @@ response is UPSTREAM_MALFORMED; nothing is mended, with two exceptions that are 
 import enum
 import re
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, Htt
 
 from anongw.address import Address, Endpoint, parse_host, parse_port
 from anongw.errors import Reason, Refused
+from anongw.wire.memo import Memo
 from anongw.wire.reader import Reader
 
 Headers = list[tuple[bytes, bytes]]  # order and case as the peer wrote them; values without outer blanks
@@ -45,7 +46,7 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t -~\x80-\xff]
 _HOST = re.compile(rb"(?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 # 15 digits are just under a petabyte: room for every body, and exact in every language on the way.
 _LENGTH = re.compile(rb"[0-9]{1,15}")
-_ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)")
+_ABSOLUTE = re.compile(rb"(([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*))([^#]*)")
 _AUTHORITY = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[^][:@]+)(?::([0-9]*))?")
 
 _OURS = frozenset(
@@ -54,16 +55,30 @@ _OURS = frozenset(
         b"content-length",
         b"expect",
         b"host",
+        b"proxy-authorization",
         b"proxy-connection",
+        b"tor-stream-isolation",
         b"transfer-encoding",
         b"upgrade",
     )
 )
 _Fields = dict[bytes, list[bytes]]  # lower-case name -> values, of the names in _OURS only
+# Header lines longer than this, in bytes, are understood anew each time: a memo holds what is usual.
+REMEMBERED_MOST = 2048
 SWITCHING_PROTOCOLS = 101
 _SUCCESS = range(200, 300)
 _INTERIM = range(100, 200)
 _BODILESS = (204, 304)
+
+
+class Origin(NamedTuple):
+    """Whom a plain HTTP request is for."""
+
+    endpoint: Endpoint
+    authority: bytes  # as `Host` says it; no two endpoints have the same
+
+
+Origins = Memo[bytes, Origin]  # by scheme and authority as they were written
 
 
 class Kind(enum.Enum):
@@ -91,6 +106,12 @@ class HeadLimits:
     lines: int  # header lines, the first line not counted
 
 
+class Mark:
+    """Stands for the header lines of a request: the same one for the same lines, on one connection."""
+
+    __slots__ = ()
+
+
 @dataclass(slots=True)
 class RequestHead:
     method: bytes
@@ -101,6 +122,12 @@ class RequestHead:
     keep_alive: bool
     expects_continue: bool
     upgrade: bytes  # b"websocket" for a well-formed websocket upgrade, else b""
+    to_us: bool = False  # some lines are for the gateway: a password, or what tells its clients apart
+    mark: Mark | None = field(default=None, compare=False, repr=False)  # None: its lines are not remembered
+
+
+# By all of a head but its target: the method, the version and the header lines.
+Heads = Memo[tuple[bytes, int, bytes], RequestHead]
 
 
 @dataclass(slots=True)
@@ -113,8 +140,12 @@ class ResponseHead:
     keep_alive: bool
 
 
-def request_head(reader: Reader, limits: HeadLimits) -> Generator[None, None, RequestHead | None]:
+def request_head(
+    reader: Reader, limits: HeadLimits, known: Heads | None = None
+) -> Generator[None, None, RequestHead | None]:
     """Read a request's head; None if the client closed before its first byte.
+
+    `known` is the connection's: lines that came on it before are not taken apart again.
 
     Raises:
         Refused: MALFORMED, TOO_LARGE, UNSUPPORTED_PROTOCOL, UNSUPPORTED_COMMAND, UNSUPPORTED_ENCODING or
@@ -127,8 +158,38 @@ def request_head(reader: Reader, limits: HeadLimits) -> Generator[None, None, Re
     # RFC 9112 §2.2: "SHOULD ignore at least one empty line (CRLF) received prior to the request-line". Old
     # clients end a body with one. One it is: a second makes the head empty, and that is malformed.
     head = head.removeprefix(b"\r\n")
-    method, target, minor = _request_line(head[: head.find(b"\r\n")])
-    headers, fields = _validated(head, limits.lines, response=False)
+    end = head.find(b"\r\n")
+    method, target, minor = _request_line(head[:end])
+    if known is None:
+        return _understood(head, method, target, minor, limits.lines)
+    key = method, minor, head[end:]
+    if again := known.get(key):
+        return _with_target(again, target)
+    found = _understood(head, method, target, minor, limits.lines)
+    # Nothing that is for us outlives its request.
+    if not found.to_us and len(head) - end <= REMEMBERED_MOST:
+        found.mark = Mark()
+        known.remember(key, found)
+    return found
+
+
+def _with_target(head: RequestHead, target: bytes) -> RequestHead:
+    return RequestHead(
+        head.method,
+        target,
+        head.minor,
+        head.headers,
+        head.framing,
+        head.keep_alive,
+        head.expects_continue,
+        head.upgrade,
+        head.to_us,
+        head.mark,
+    )
+
+
+def _understood(head: bytes, method: bytes, target: bytes, minor: int, lines: int) -> RequestHead:
+    headers, fields = _validated(head, lines, response=False)
     if b"host" in fields:
         # RFC 9112 §3.2: 400 to "any request message that contains more than one Host header field line or
         # a Host header field with an invalid field value".
@@ -149,6 +210,7 @@ def request_head(reader: Reader, limits: HeadLimits) -> Generator[None, None, Re
         _persists(minor, options),
         b"expect" in fields and _expects_continue(fields[b"expect"], minor, framing),
         _websocket(fields, options, method, minor, framing) if b"upgrade" in fields else b"",
+        b"proxy-authorization" in fields or b"tor-stream-isolation" in fields,
     )
 
 
@@ -173,11 +235,27 @@ def response_head(reader: Reader, limits: HeadLimits, method: bytes) -> Generato
 
 
 def build_request(method: bytes, target: bytes, headers: Headers) -> bytes:
-    return _built(b"%b %b HTTP/1.1" % (method, target), headers)
+    return request_line(method, target) + build_lines(headers)
+
+
+def request_line(method: bytes, target: bytes) -> bytes:
+    line = b"%b %b HTTP/1.1\r\n" % (method, target)
+    _hold(line, 1)
+    return line
+
+
+def build_lines(headers: Headers) -> bytes:
+    """Header lines as they are sent, the empty line behind them included."""
+    lines = b"\r\n".join([*[b": ".join(pair) for pair in headers], b"", b""]) if headers else b"\r\n"
+    _hold(lines, len(headers) + 1)
+    return lines
 
 
 def build_response(status: int, reason: bytes, headers: Headers) -> bytes:
-    return _built(b"HTTP/1.1 %d %b" % (status, reason), headers)
+    lines = [b"HTTP/1.1 %d %b" % (status, reason), *[b": ".join(pair) for pair in headers], b"", b""]
+    head = b"\r\n".join(lines)
+    _hold(head, len(lines) - 1)
+    return head
 
 
 def authority(target: bytes) -> Endpoint:
@@ -198,18 +276,33 @@ def absolute(target: bytes) -> tuple[str, Endpoint, bytes]:
     Raises:
         Refused: UNSUPPORTED_PROTOCOL for a scheme other than `http`, MALFORMED for every other form.
     """
+    origin, path = origin_and_path(target)
+    return "http", origin.endpoint, path
+
+
+def origin_and_path(target: bytes, known: Origins | None = None) -> tuple[Origin, bytes]:
+    """Like `absolute`. `known` is the connection's: an origin that it asked before is not judged again."""
     parts = _ABSOLUTE.fullmatch(target)
     if not parts:
         raise Refused(Reason.MALFORMED, "not an absolute URI")
-    scheme = parts[1].decode("ascii").lower()
-    if scheme != "http":
-        raise Refused(Reason.UNSUPPORTED_PROTOCOL, "a scheme other than http")
-    host, port = _host_and_port(parts[2])
-    # RFC 3986 §3.2.3: an empty port is the default one.
-    endpoint = Endpoint(host, parse_port(port) if port else DEFAULT_PORTS[scheme])
-    origin_form = parts[3]
+    scheme_and_authority = parts[1]
+    origin = known.get(scheme_and_authority) if known is not None else None
+    if origin is None:
+        origin = _origin(parts[2], parts[3])
+        if known is not None and len(scheme_and_authority) <= REMEMBERED_MOST:
+            known.remember(scheme_and_authority, origin)
+    origin_form = parts[4]
     # RFC 9112 §3.2.1: "If the target URI's path component is empty, the client MUST send "/"".
-    return scheme, endpoint, origin_form if origin_form.startswith(b"/") else b"/" + origin_form
+    return origin, origin_form if origin_form.startswith(b"/") else b"/" + origin_form
+
+
+def _origin(scheme: bytes, authority: bytes) -> Origin:
+    if scheme.lower() != b"http":
+        raise Refused(Reason.UNSUPPORTED_PROTOCOL, "a scheme other than http")
+    host, port = _host_and_port(authority)
+    # RFC 3986 §3.2.3: an empty port is the default one.
+    endpoint = Endpoint(host, parse_port(port) if port else DEFAULT_PORTS["http"])
+    return Origin(endpoint, host_header(endpoint, "http"))
 
 
 def host_header(endpoint: Endpoint, scheme: str) -> bytes:
@@ -376,11 +469,11 @@ def _host_and_port(text: bytes) -> tuple[str | Address, str]:
     return parse_host(parts[1].decode("ascii")), (parts[2] or b"").decode("ascii")
 
 
-def _built(first: bytes, headers: Headers) -> bytes:
-    lines = [first, *[b": ".join(pair) for pair in headers], b"", b""]
-    head = b"\r\n".join(lines)
-    # Every part was validated when it was read. If one ever is not, the gateway must not write a second
-    # header, or a second request, in somebody else's name.
-    if not head.count(b"\n") == head.count(b"\r") == len(lines) - 1:
+def _hold(head: bytes, lines: int) -> None:
+    """See that what is written has so many lines.
+
+    Every part was validated when it was read. If one ever is not, the gateway must not write a second header,
+    or a second request, in somebody else's name.
+    """
+    if not head.count(b"\n") == head.count(b"\r") == lines:
         raise Refused(Reason.INTERNAL, "a line break inside a head")
-    return head

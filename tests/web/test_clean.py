@@ -1,9 +1,25 @@
 """That nothing passes a running gateway unscrubbed; which lines pass is the business of test_scrub."""
 
-import pytest
+from collections import Counter
+from contextlib import ExitStack
+from typing import Any, cast
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anongw.errors import Reason, Refused
+from anongw.flow import Flow
+from anongw.log import Counters
+from anongw.net.fiber import Fiber
+from anongw.web import scrub
+from anongw.web.clean import Clean
+from anongw.web.exchange import Cleaned, Request, Response
+from anongw.web.rules import Rules
+from anongw.wire.http1 import NO_BODY, Headers, Mark, build_lines, host_header
 from tests.support.gateway import basic, running, user
-from tests.support.raw_origin import OK, Message, Origin
+from tests.support.raw_origin import OK, Line, Message, Origin
+from tests.web.test_scrub import ABOUT, LINES, RULES
 
 SENT = (
     "User-Agent: curl/1.2.3 (my machine)",
@@ -104,3 +120,96 @@ def test_the_gateway_adds_nothing_to_an_answer(anyio_backend: str) -> None:
             far.message()
             far.send(OK)
             assert client.until(b"ok") == OK
+
+
+# What a connection remembers
+
+ASKED = st.lists(st.tuples(LINES, ABOUT), min_size=1, max_size=3)
+
+
+def scrubbed(lines: Headers, about: scrub.Outgoing, rules: Rules) -> scrub.Scrubbed | Reason:
+    try:
+        return scrub.request(lines, about, rules)
+    except Refused as refused:
+        return refused.reason
+
+
+def cleaned(
+    clean: Clean, lines: Headers, about: scrub.Outgoing, mark: Mark, memo: Cleaned
+) -> scrub.Scrubbed | Reason:
+    """What the next handler gets to see, and what was counted for it."""
+    request = Request(
+        method=about.method,
+        target=about.origin,
+        authority=host_header(about.origin, "http"),
+        path=b"/",
+        headers=lines,
+        lines=None,
+        framing=about.framing,
+        body=None,
+        minor=1,
+        websocket=about.websocket,
+        expects_continue=False,
+        flow=Flow(""),
+        mark=mark,
+        cleaned=memo,
+    )
+    before = clean.counters.headers_dropped
+    try:
+        clean(request, cast("Fiber", None)).send(None)
+    except Refused as refused:
+        return refused.reason
+    except StopIteration:
+        assert request.lines == build_lines(request.headers)
+    return scrub.Scrubbed(request.headers, clean.counters.headers_dropped - before)
+
+
+async def answer(request: Request, fiber: Fiber) -> Response:
+    return Response(200, b"OK", [], NO_BODY, None, cast("Any", None), keep_alive=True, upload=None)
+
+
+def test_lines_that_come_again_are_cleaned_as_they_were_the_first_time() -> None:
+    """To whatever origin, and though the memo is smaller than what comes."""
+    seen: Counter[str] = Counter()
+
+    @settings(max_examples=300, derandomize=True, deadline=None, database=None)
+    @given(ASKED, RULES, st.lists(st.integers(0, 2), max_size=8), st.integers(1, 3))
+    def run(asked: list[tuple[Headers, scrub.Outgoing]], rules: Rules, order: list[int], most: int) -> None:
+        clean = Clean(rules, answer, Counters())
+        memo = Cleaned(most)
+        marks = [Mark() for _ in asked]
+        for place in order:
+            lines, about = asked[place % len(asked)]
+            mark = marks[place % len(asked)]
+            known = (mark, host_header(about.origin, "http")) in memo
+            plain = scrubbed(lines, about, rules)
+            found = cleaned(clean, lines, about, mark, memo)
+            assert found == plain
+            assert len(memo) <= most
+            seen["refused" if isinstance(plain, Reason) else "again" if known else "new"] += 1
+
+    run()
+    assert min(seen["again"], seen["new"], seen["refused"]) > 20, seen
+
+
+def test_lines_that_come_again_go_to_each_origin_as_they_went_before(anyio_backend: str) -> None:
+    with (
+        running(anyio_backend) as gateway,
+        Origin() as one,
+        Origin() as two,
+        gateway.connect() as client,
+        ExitStack() as fars,
+    ):
+        lines = (f"Referer: http://{one.authority}/", "Cookie: a=b", "Accept: text/x", "X-Unheard-Of: 1")
+        far: dict[Origin, Line] = {}
+        heard = []
+        for origin in (one, two, one, two):
+            client.send(origin.request("/a", *lines))
+            if origin not in far:
+                far[origin] = fars.enter_context(origin.accept())
+            heard.append(far[origin].message())
+            far[origin].send(OK)
+            assert client.message().status == 200
+    assert heard[:2] == heard[2:]
+    assert [head.headers["host"] for head in heard[:2]] == [one.authority, two.authority]
+    assert ["referer" in head.headers for head in heard[:2]] == [True, False]

@@ -14,10 +14,10 @@ from anongw.net.fiber import Fiber
 from anongw.net.stream import Stream
 from anongw.net.wait import Side
 from anongw.web.deliver import Delivery, reframe
-from anongw.web.exchange import Inflow, Request, Response
+from anongw.web.exchange import Cleaned, Inflow, Request, Response
 from anongw.web.pool import Pool
 from anongw.wire.body import LengthBody
-from anongw.wire.http1 import NO_BODY, Framing, Kind
+from anongw.wire.http1 import NO_BODY, Framing, Kind, Mark
 from tests.support.driven import driven
 from tests.support.gateway import Running, running
 from tests.support.raw_origin import OK, Line, Origin, meanwhile
@@ -174,14 +174,18 @@ async def _settled(*, taken: bool) -> int:
             request = Request(
                 method=b"PUT",
                 target=target,
+                authority=b"a.example",
                 path=b"/",
                 headers=[],
+                lines=None,
                 framing=NO_BODY,
                 body=Inflow(client, LengthBody(0)),
                 minor=1,
                 websocket=False,
                 expects_continue=False,
                 flow=Flow("", target=target),
+                mark=Mark(),
+                cleaned=Cleaned(1),
             )
             response = Response(403, b"", [], NO_BODY, None, upstream, keep_alive=True, upload=upload)
             assert await Delivery(pool, limits)(request, response, client, fiber, keep_alive=True)

@@ -17,7 +17,7 @@ from anongw.web import scrub
 from anongw.web.clean import Clean
 from anongw.web.deliver import reframe
 from anongw.web.difference import Line, Mark, of_request, of_response
-from anongw.web.exchange import Request, Response
+from anongw.web.exchange import Cleaned, Request, Response
 from anongw.web.headers import ANSWER, REQUEST
 from anongw.web.rules import Profile, Rules, compile_rules
 from anongw.web.scrub import Step
@@ -458,14 +458,18 @@ def test_it_is_what_clean_sends() -> None:
     request = Request(
         method=asked.method,
         target=ORIGIN,
+        authority=http1.host_header(ORIGIN, "http"),
         path=b"/a",
         headers=asked.headers,
+        lines=None,
         framing=asked.framing,
         body=None,
         minor=1,
         websocket=False,
         expects_continue=False,
         flow=Flow("127.0.0.1:1080"),
+        mark=asked.mark,
+        cleaned=Cleaned(1),
     )
     with pytest.raises(StopIteration) as done:
         clean(request, cast("Any", None)).send(None)

@@ -115,6 +115,22 @@ def test_a_kept_connection_does_not_outlive_its_way(running: Scene) -> None:
         assert len(running.origin.heard) == 2
 
 
+def test_what_was_cleaned_before_counts_no_more(running: Scene) -> None:
+    """The same bytes on the same connection, by other rules."""
+    request = asks.get(ORIGIN, running.origin.port, b"Cookie: a=b")
+    with asks.dial(running.gateway.where) as client:
+        for _ in range(2):
+            client.sendall(request)
+            asks.exactly(client, len(outside.ANSWER))
+        assert running.origin.everything.count(b"Cookie: a=b") == 2
+        running.write("direct", 'scrub.profile = "strict"')
+        running.reload()
+        client.sendall(request)
+        asks.exactly(client, len(outside.ANSWER))
+        assert len(running.origin.heard) == 2
+        assert running.origin.everything.count(b"Cookie: a=b") == 2
+
+
 def test_what_is_wrong_changes_nothing_and_is_said_with_its_place(running: Scene) -> None:
     running.write("nowhere")
     done = running.ask("reload")

@@ -16,7 +16,7 @@ from anongw.address import Endpoint
 from anongw.errors import Reason, Refused
 from anongw.wire import http1
 from anongw.wire.body import decoder
-from anongw.wire.http1 import Framing, Headers, HeadLimits, Kind, RequestHead, ResponseHead
+from anongw.wire.http1 import Framing, Headers, HeadLimits, Heads, Kind, Origins, RequestHead, ResponseHead
 from anongw.wire.reader import Reader
 from tests.support.feed import Outcome, feed
 from tests.support.http_messages import CUTS, HEADERS, REQUEST_LINE, STATUS_LINE, TARGET, VALUE, messages
@@ -499,3 +499,87 @@ def test_any_response_bytes_are_read_refused_or_short_however_they_are_cut() -> 
     run()
     assert {"accepted", "short", "UPSTREAM_MALFORMED"} == set(seen), seen
     assert seen["accepted"] > 30, seen
+
+
+# What a connection remembers
+
+AGAIN = st.lists(st.tuples(messages(REQUEST_LINE), st.integers(1, 3)), min_size=1, max_size=4)
+
+
+def test_a_head_is_understood_the_same_whether_its_lines_came_before_or_not() -> None:
+    seen: Counter[str] = Counter()
+
+    @settings(max_examples=500, derandomize=True, deadline=None, database=None)
+    @given(AGAIN, st.lists(st.integers(0, 3), max_size=9), st.integers(1, 3))
+    def run(heads: list[tuple[bytes, int]], order: list[int], most: int) -> None:
+        known = Heads(most)
+        for place in order:
+            raw, times = heads[place % len(heads)]
+            for _ in range(times):
+                before = [head.mark for head in known.values()]
+                outcome = feed(lambda reader: http1.request_head(reader, LIMITS, known), raw)
+                assert outcome == request(raw)
+                assert len(known) <= most
+                if outcome.value is not None:
+                    seen["again" if outcome.value.mark in before else "new"] += 1
+
+    run()
+    assert min(seen["again"], seen["new"]) > 30, seen
+
+
+@pytest.mark.parametrize(
+    ("second", "same"),
+    [
+        (get(), True),
+        (get(line=b"GET http://b.test/c?d HTTP/1.1"), True),
+        (get(line=b"HEAD http://a.test/ HTTP/1.1"), False),
+        (get(line=b"GET http://a.test/ HTTP/1.0"), False),
+        (get(b"X: a"), False),
+        (get().replace(b"Host: a.test", b"Host:  a.test"), False),
+    ],
+)
+def test_a_mark_stands_for_all_but_the_target(second: bytes, *, same: bool) -> None:
+    known = Heads(4)
+    heads = [feed(lambda reader: http1.request_head(reader, LIMITS, known), raw) for raw in (get(), second)]
+    one, other = (outcome.value for outcome in heads)
+    assert one is not None
+    assert other is not None
+    assert (one.mark is other.mark) is same
+    assert other == accepted(second)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Proxy-Authorization: Basic YTpi",
+        b"proxy-authorization: Basic YTpi",
+        b"Tor-Stream-Isolation: a",
+        b"X: " + bytes(b"a" * http1.REMEMBERED_MOST),
+    ],
+    ids=["password", "password in lower case", "isolation", "long"],
+)
+def test_what_is_for_us_or_long_is_not_remembered(line: bytes) -> None:
+    known = Heads(4)
+    for _ in range(2):
+        outcome = feed(lambda reader: http1.request_head(reader, LIMITS, known), get(line))
+        assert outcome == request(get(line))
+        assert outcome.value is not None
+        assert outcome.value.to_us is not line.startswith(b"X")
+        assert outcome.value.mark is None
+    assert not known
+
+
+def test_an_origin_is_the_same_whether_it_was_asked_before_or_not() -> None:
+    known = Origins(2)
+    targets = (b"http://a.test/x", b"HTTP://A.test:80?y", b"http://a.test:8080", b"http://[::ffff:1.2.3.4]/")
+    for target in targets * 2:
+        for _ in range(2):
+            origin, path = http1.origin_and_path(target, known)
+            assert ("http", origin.endpoint, path) == http1.absolute(target)
+            assert origin.authority == http1.host_header(origin.endpoint, "http")
+            assert len(known) <= 2
+    long = b"http://a.test:" + b"0" * http1.REMEMBERED_MOST
+    known.clear()
+    with pytest.raises(Refused):
+        http1.origin_and_path(long + b"/", known)
+    assert not known
