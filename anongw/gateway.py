@@ -36,6 +36,7 @@ from anongw.net.fiber import Delegate, Fiber
 from anongw.net.listen import Listener, bind
 from anongw.net.pipes import Pipes
 from anongw.net.stream import Stream
+from anongw.privacy import Privacy, kind_of, place, setting, settings
 from anongw.reporting import changes, status
 from anongw.wire.control import Fields
 from anongw.wire.detect import Protocol, detect
@@ -92,7 +93,7 @@ async def serve(
             tasks.cancel_scope.cancel()
     finally:
         gateway.close()
-    log.logger.info("stopped: {}", gateway.counters.summary())
+    gateway.counters.summary()
 
 
 class Gateway:
@@ -106,7 +107,8 @@ class Gateway:
         self._own: list[Endpoint] = []
         self._admission = Admission(config.listen.clients, most, limits.per_client)
         self._listeners: list[Listener] = []
-        self._complaints = Complaints(log.logger.warning)
+        self._complaints = Complaints(log.warning)
+        self._privacy = Privacy(names=config.log.names)
         self.counters = log.Counters()
         self._lasting = Lasting(
             engine=self.engine,
@@ -151,7 +153,9 @@ class Gateway:
             if wanted != "auto":
                 raise StartError(f"control.socket: {error.strerror}") from None
             # Nobody asked for one, and whoever is in its way must not keep a gateway from starting.
-            log.logger.warning("no control socket, so no `anongw status`: {}", error.strerror)
+            log.warning(
+                "no control socket, so no `anongw status`: {}", setting(error.strerror or "it cannot be had")
+            )
         return names
 
     async def drain(self) -> None:
@@ -210,6 +214,7 @@ class Gateway:
             self._generation = new
             self._admission.retune(config.listen.clients, most, config.limits.per_client)
             self.engine.half_closed = config.limits.half_closed
+            self._privacy.names = config.log.names
             log.setup(config.log)
             old.retire()
             self._tasks.start_soon(_warm_up, new)
@@ -253,7 +258,7 @@ class Gateway:
     def _finished(self, flow: Flow) -> None:
         self.counters.finished(flow)
         self._complaints.finished(flow, self.engine.now)
-        log.finished(flow, names=self.config.log.names)
+        log.finished(flow, self._privacy)
 
     def _tell_status(self, _asked: Fields) -> Fields:
         return {"status": self.status()}
@@ -292,7 +297,7 @@ async def _warm_up(generation: Generation) -> None:
     except Refused as refused:
         sentences = (f"a file of certificates cannot be read: {refused.detail}",)
     for sentence in sentences:
-        log.logger.warning("{}", sentence)
+        log.warning("{}", setting(sentence))
 
 
 async def _close_later(generation: Generation) -> None:
@@ -301,13 +306,11 @@ async def _close_later(generation: Generation) -> None:
 
 
 def _bug(error: BaseException) -> None:
-    # The type and the place, never the text: it may quote what it failed on.
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    # The module's name and not its path, which holds a home directory.
-    where = f"{place.tb_frame.f_globals['__name__']}:{place.tb_lineno}" if place is not None else "unknown"
-    log.logger.error("a bug ended a flow: {} at {}", type(error).__name__, where)
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    where = place(last.tb_frame.f_globals["__name__"], last.tb_lineno) if last else setting("unknown")
+    log.error("a bug ended a flow: {} at {}", kind_of(error), where)
 
 
 async def _watch_signals(
@@ -331,9 +334,9 @@ async def _watch_signals(
 async def _reload_and_tell(reload: Callable[[], Awaitable[Reloaded]]) -> None:
     try:
         found = await reload()
-        log.logger.info("reloaded, changed: {}", ", ".join(found.changed) or "nothing")
+        log.info("reloaded, changed: {}", settings(found.changed))
         if found.restart:
-            log.logger.warning("these change at the next start only: {}", ", ".join(found.restart))
+            log.warning("these change at the next start only: {}", settings(found.restart))
     except (ConfigError, StartError) as error:
         for line in str(error).splitlines():
-            log.logger.error("not reloaded, all goes on as before: {}", line)
+            log.error("not reloaded, all goes on as before: {}", setting(line))

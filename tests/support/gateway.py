@@ -17,7 +17,7 @@ import anyio.abc
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from anongw import gateway, log
-from anongw.config import Config, load
+from anongw.config import Config, Log, load
 from anongw.users import hash_password
 from tests.support.raw_origin import PATIENCE, Line
 from tests.support.sockets import descriptors
@@ -107,6 +107,7 @@ def config(*settings: str) -> Config:
 def running(backend: str, *settings: str) -> Iterator[Running]:
     """Run `gateway.serve`. At the end it is stopped, and must have left no descriptor open."""
     lines: list[str] = []
+    log.setup(Log(level="debug"))
     log.logger.remove()
     log.logger.add(lambda line: lines.append(str(line)), level="DEBUG", format="{message}")
     # The tests' own connections are closed inside the block.
