@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from anongw.gateway import StartError, serve
+from tests.support.backends import as_the_program
 from tests.support.gateway import Running, basic, config, running, user
 from tests.support.raw_origin import OK, Line, Origin, meanwhile
 from tests.support.sockets import descriptors
@@ -102,7 +103,7 @@ def start(backend: str, *settings: str) -> None:
         stop = anyio.Event()
         await serve(config(*settings), ready=lambda _: stop.set(), stop=stop, signals=False)
 
-    anyio.run(run, backend=backend)
+    anyio.run(run, backend=backend, backend_options=as_the_program(backend))
 
 
 # Who may connect
