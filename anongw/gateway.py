@@ -124,6 +124,7 @@ class Gateway:
         self._tasks: anyio.abc.TaskGroup | None = None
         self._reloading = anyio.Lock()
         self._generation = Generation(config, self._lasting)
+        self._current = self.rooms  # one bound method for all sessions
 
     @property
     def config(self) -> Config:
@@ -235,7 +236,7 @@ class Gateway:
             sock.close()
             return
         flow = Flow(listener=listener.name, client=client, shared=not listener.local_only)
-        session = Session(flow, self.rooms, local=listener.local_only)
+        session = Session(flow, self._current, local=listener.local_only)
         self.engine.spawn(sock, partial(self._carry, session), session.ended)
 
     async def _carry(self, session: Session, fiber: Fiber, client: Stream) -> Delegate | None:

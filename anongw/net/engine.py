@@ -31,6 +31,8 @@ from anongw.net.wait import LAST, READ, Source
 VISIT_AFTER = 0.005
 # Seconds between two looks at the deadlines. Coarse: one sweep serves all and no step pays for a timer.
 SWEEP_INTERVAL = 0.25
+# Each client keeps this number: let it be one object.
+_READ_OR_LAST = READ | LAST
 
 
 class Engine(Host):
@@ -79,7 +81,7 @@ class Engine(Host):
         client = fiber.adopt(sock, Reason.CLIENT_GONE)
         fiber.client = client
         try:
-            self.arm(client, READ | LAST)
+            self.arm(client, _READ_OR_LAST)
             fiber.start(carry(fiber, client))
         except Refused as refused:
             fiber.drop(refused.reason)
