@@ -6,8 +6,10 @@ cli/          arguments -> config -> run; exit codes
 check.py      what a config would do, in plain words
 knowledge/    who would learn what of a connection
 lab/          networks, stand-ins and a recorder of packets, by which a gateway is judged from outside
+workers/      several processes that share the listeners, and their parent
 gateway.py    carries one connection from accept to close; stops and reloads
 reporting.py  what it says of itself              control.py  whom it says it to
+openings.py   the sockets that it listens on
 generation.py the rooms of one config, which a reload replaces
 inbound/      what the client asks (SOCKS, HTTP), and how it is answered
 web/          plain HTTP requests: scrub, forward, deliver
@@ -16,11 +18,11 @@ resolve/      names -> addresses; the only place that may
 admission.py  may this client connect?     policy.py  may this flow go there?
 users.py      is this password right?      route.py   which way does it go, in whose name?
 targets.py    rules about names and addresses
-privacy.py    how names are said, if at all
 log.py        what is said, and what is never said      complaints.py  of what now and then
 exposure.py   what clients give away before we can help
 net/          everything that touches a socket: the engine, streams, the relay
 wire/         bytes <-> values, no I/O at all
+ledger/       what workers know together: memory that they share
 config/       TOML -> frozen, validated values
 flow.py       the facts of one connection
 address.py    a host and a port            errors.py  Refused

@@ -8,6 +8,7 @@ from ipaddress import IPv6Address
 from anongw.address import Address
 from anongw.config import Cidr, Limits
 from anongw.errors import Reason, Refused
+from anongw.ledger import OwnTally, Tally
 
 # Descriptors that are not connections: standard streams, epolls, listeners, resolvers, a config being read.
 _RESERVED_FILES = 64
@@ -17,12 +18,13 @@ _FILES_EACH = 2
 _PIPE_BYTES = 1 << 20
 
 
-def capacity(limits: Limits, open_files: int) -> int:
-    """How many client connections fit.
+def capacity(limits: Limits, open_files: int, workers: int = 1) -> tuple[int, int]:
+    """How many client connections fit into all workers, and how many into one.
 
     Args:
         limits: of the config; `connections` 0 means as many as the open files allow.
-        open_files: how many descriptors the process may have.
+        open_files: how many descriptors a process may have.
+        workers: how many processes there are.
 
     Raises:
         ValueError: more were asked for than can be had; the text says how to mend it.
@@ -32,22 +34,28 @@ def capacity(limits: Limits, open_files: int) -> int:
     # Where files are few, kept connections and pipes give way: both can be done without.
     others = min(others, open_files // 2)
     fit = max(1, (open_files - others) // _FILES_EACH)
-    if limits.connections > fit:
-        needed = others + _FILES_EACH * limits.connections
+    if limits.connections > fit * workers:
+        needed = others + _FILES_EACH * -(-limits.connections // workers)
         raise ValueError(
-            f"limits.connections = {limits.connections} needs {needed} open files and this process may have "
-            f"{open_files}: raise the hard limit (ulimit -Hn {needed}) or write at most {fit}"
+            f"limits.connections = {limits.connections} needs {needed} open files and a process may have "
+            f"{open_files}: raise the hard limit (ulimit -Hn {needed}) or write at most {fit * workers}"
         )
-    return limits.connections or fit
+    return limits.connections or fit * workers, fit
 
 
 class Admission:
-    """Counts the connections of each client."""
+    """Counts the connections of each client; with a shared `tally` those of other workers too."""
 
-    def __init__(self, clients: tuple[Cidr, ...], most: int, per_client: int) -> None:
+    def __init__(
+        self, clients: tuple[Cidr, ...], most: int, per_client: int, tally: Tally | None = None
+    ) -> None:
         self.retune(clients, most, per_client)
-        self._counts: dict[int | None, int] = {}
-        self.total = 0
+        self._tally = tally or OwnTally()
+
+    @property
+    def total(self) -> int:
+        """Client connections of this process now."""
+        return self._tally.own
 
     def retune(self, clients: tuple[Cidr, ...], most: int, per_client: int) -> None:
         """Go by other numbers from now on. Whoever is in stays in."""
@@ -65,18 +73,11 @@ class Admission:
         if self._clients and client is not None and not any(client in one.network for one in self._clients):
             raise Refused(Reason.CLIENT_REFUSED)
         one = _one_client(client)
-        count = self._counts.get(one, 0)
-        if self.total >= self._most or count >= self._per_client:
+        if not self._tally.enter(one, self._most, self._per_client):
             raise Refused(Reason.TOO_MANY)
-        self._counts[one] = count + 1
-        self.total += 1
 
     def leave(self, client: Address | None) -> None:
-        one = _one_client(client)
-        self.total -= 1
-        self._counts[one] -= 1
-        if not self._counts[one]:
-            del self._counts[one]
+        self._tally.leave(_one_client(client))
 
 
 def _one_client(client: Address | None) -> int | None:

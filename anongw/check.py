@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
+import msgspec
+
 from anongw.address import Endpoint, parse_host
 from anongw.admission import capacity
 from anongw.config import (
@@ -17,7 +19,6 @@ from anongw.config import (
     ConfigError,
     Egress,
     Found,
-    Limits,
     duration_text,
     is_loopback,
     parse_listen,
@@ -25,6 +26,7 @@ from anongw.config import (
     undotted,
 )
 from anongw.config.consequences import consequences
+from anongw.config.values import AtLeastOne
 from anongw.config.words import (
     egress_words,
     first_hops,
@@ -36,9 +38,11 @@ from anongw.config.words import (
     ways_words,
 )
 from anongw.net import egress
+from anongw.outbound.stays import PICK_MOST
 from anongw.policy import Policy, is_public
 from anongw.resolve.server import Scheme, Server, System, parse_server, parse_servers
 from anongw.web.rules import compile_rules
+from anongw.workers.shares import DIVIDED, share
 
 # RFC 5382 §5: a tunnel that is cut earlier breaks programs that rightly wait.
 _IDLE_LEAST = 7200.0
@@ -53,10 +57,11 @@ def faults(config: Config) -> Iterator[Found]:
         for fault in error.faults:
             yield undotted(fault.path), fault.message
     try:
-        capacity(config.limits, _open_files())
+        capacity(share(config, 0).limits, _open_files(), config.listen.workers)
     except ValueError as error:
         yield ("limits", "connections"), str(error)
     yield from _far_server_faults(config)
+    yield from _worker_faults(config)
     ca_file = config.resolve.ca_file
     if ca_file and not (Path(ca_file).is_file() and os.access(ca_file, os.R_OK)):
         yield ("resolve", "ca_file"), f"{ca_file!r} is no file that can be read"
@@ -103,6 +108,22 @@ def _far_server_faults(config: Config) -> Iterator[Found]:
             yield ("chains", name, "names"), message
 
 
+def _worker_faults(config: Config) -> Iterator[Found]:
+    """What so many workers cannot share."""
+    workers = config.listen.workers
+    for section, name in DIVIDED if workers > 1 else ():
+        fields = {field.name: field for field in msgspec.structs.fields(getattr(config, section))}
+        if fields[name].type == AtLeastOne and getattr(getattr(config, section), name) < workers:
+            yield (
+                (section, name),
+                f"is divided among listen.workers, which are {workers}: write at least that",
+            )
+    for name, chain in config.chains.items() if workers > 1 else ():
+        for place, hop in enumerate(chain.hop):
+            if hop.pick > PICK_MOST:
+                yield ("chains", name, "hop", place, "pick"), f"with several workers, at most {PICK_MOST}"
+
+
 def _is_near(server: Server) -> bool:
     """Whether a server is one of this machine's network: a private address that only UDP was meant for."""
     return server.scheme is Scheme.UDP and not is_public(server.address)
@@ -113,7 +134,7 @@ def explain(config: Config) -> list[str]:
     policy, scrub = config.policy, config.scrub
     rules = f", {len(scrub.rules)} rules of your own" if scrub.rules else ""
     return [
-        f"listens   {', '.join(config.listen.addresses)}: SOCKS5, SOCKS4, SOCKS4a and HTTP",
+        f"listens   {', '.join(config.listen.addresses)}: SOCKS5, SOCKS4, SOCKS4a and HTTP{_workers(config)}",
         f"serves    {_clients(config)}",
         *_headed("routes", list(route_words(config))),
         *_chains(config),
@@ -124,7 +145,7 @@ def explain(config: Config) -> list[str]:
         + (f", and to private {_listed(policy.allow_private)}" if policy.allow_private else ""),
         f"clients   SOCKS by a public address is {_TAKEN[config.safe_socks]}",
         f"scrubs    plain HTTP asked of it as an HTTP proxy, profile {scrub.profile}{rules}; no tunnel",
-        f"limits    {_limits(config.limits)}",
+        f"limits    {_limits(config)}",
         f"logs      level {config.log.level}, {'WITH' if config.log.names else 'without'} names",
     ]
 
@@ -170,8 +191,9 @@ def _goes_direct(config: Config) -> bool:
     )
 
 
-def _limits(limits: Limits) -> str:
-    most = capacity(limits, _open_files())
+def _limits(config: Config) -> str:
+    limits = config.limits
+    most, _ = capacity(share(config, 0).limits, _open_files(), config.listen.workers)
     counts = f"{most} connections, {limits.per_client or max(1, most * 3 // 4)} for one client"
     return f"{counts}; idle tunnels {duration_text(limits.idle)}; HTTP heads {size_text(limits.header_bytes)}"
 
@@ -201,6 +223,7 @@ def warnings(config: Config) -> list[str]:
 def _warnings(config: Config) -> Iterator[str]:
     yield from consequences(config)
     yield from _egress_missing(config)
+    yield from _workers_note(config)
     servers = [parse_server(text) for text in (*config.resolve.servers, *config.resolve.zones.values())]
     if any(isinstance(one, System) for one in servers):
         yield "resolve: this machine's name servers see every name that is asked for"
@@ -236,6 +259,16 @@ def _safe_socks(config: Config) -> Iterator[str]:
         )
 
 
+def _workers_note(config: Config) -> Iterator[str]:
+    workers, cores = config.listen.workers, len(os.sched_getaffinity(0))
+    if workers == 1:
+        return
+    divided = ", ".join(name for _, name in DIVIDED)
+    yield f"listen.workers: divided among {workers} are {divided}; connections are counted over all"
+    if workers > cores:
+        yield f"listen.workers: more than the {cores} cores that they may use, so that some wait for others"
+
+
 def _egress_missing(config: Config) -> Iterator[str]:
     """No fault: an interface may come up later, and until then everything that needs it is refused."""
     ways = {"egress": config.egress}
@@ -252,6 +285,10 @@ def _unreachable(config: Config) -> Iterator[str]:
         hosts = [parse_host(text) for text in addresses]
         if not any(policy.may_use(host) for host in hosts if not isinstance(host, str)):
             yield name
+
+
+def _workers(config: Config) -> str:
+    return f", by {config.listen.workers} workers" if config.listen.workers > 1 else ""
 
 
 def _clients(config: Config) -> str:

@@ -44,6 +44,7 @@ Command = Callable[[Fields], Fields] | Callable[[Fields], Coroutine[Any, Any, Fi
 # unix(7), struct ucred: process, user and group.
 _CREDENTIALS = struct.Struct("iII")
 _ROOT = 0
+_CONNECTIONS = 16
 _LABEL = re.compile(r"direct|[a-z0-9]+://[^@/?#\s]+:[0-9]+")
 # Of a digest; enough for the few gateways of one user.
 _DIGITS = 12
@@ -61,7 +62,7 @@ class Declined(Exception):
 class Bounds:
     """What those who ask may use."""
 
-    connections: int = 16  # at once; a person has one, a monitor a few
+    connections: int = _CONNECTIONS  # at once; a person has one, a monitor a few
     line: int = 4096  # bytes of a request; those that there are have 40
     request: float = 10.0  # seconds from the answer before (or the accept) to the whole of a request
     command: float = 30.0  # seconds for its work and until its answer was taken; reading a config takes one
@@ -89,19 +90,15 @@ class Control:
             OSError: it cannot be had; `strerror` is fit for a person.
 
         """
-        if setting == "off":
+        sock = bind_control(setting, listeners, self._bounds.connections)
+        if sock is None:
             return ""
-        path = setting
-        if setting == "auto":
-            folder = own_folder()
-            make_private(folder)
-            path = str(folder / _file_name(listeners))
-        try:
-            sock = bind(f"unix:{path}", self._bounds.connections)
-        except OSError as error:
-            raise OSError(error.errno, f"cannot listen on {path}: {error.strerror}") from None
-        self._listener = Listener(self._engine, sock, self._accepted)
-        return path
+        self.serve(sock)
+        return str(sock.getsockname())
+
+    def serve(self, sock: socket.socket, *, shared: bool = False) -> None:
+        """Serve on a socket that is bound; `shared` as in `Listener`."""
+        self._listener = Listener(self._engine, sock, self._accepted, shared=shared)
 
     def close(self) -> None:
         """Accept no more. Those who are connected end as flows do, when the engine is told to end them."""
@@ -202,6 +199,15 @@ class RouteStatus(msgspec.Struct, frozen=True, kw_only=True):
     received: int  # upstream to client
 
 
+class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several processes."""
+
+    number: int  # from 1
+    uptime: float  # seconds
+    flows: int
+    live: int  # client connections now
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """A gateway at one moment: sums over all flows since its start, so that they name nobody."""
 
@@ -221,6 +227,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     scrubbable: float = 0.0  # the same with what went to port 80 in tunnels, and could have been
     exposed: dict[Exposure, int] = {}  # flows whose client gave something away before we could help
     bugs: int
+    workers: tuple[WorkerStatus, ...] = ()  # those that have answered, where there are several
+    replaced: int = 0  # workers that died; what they had counted is in no sum
 
 
 class Reloaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -232,6 +240,21 @@ class Reloaded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # Where the socket is
+
+
+def bind_control(setting: str, listeners: Sequence[str], backlog: int = _CONNECTIONS) -> socket.socket | None:
+    """The bound socket; None where the setting says "off". It takes and raises what `Control.listen` does."""
+    if setting == "off":
+        return None
+    path = setting
+    if setting == "auto":
+        folder = own_folder()
+        make_private(folder)
+        path = str(folder / _file_name(listeners))
+    try:
+        return bind(f"unix:{path}", backlog)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot listen on {path}: {error.strerror}") from None
 
 
 def own_folder(

@@ -82,3 +82,7 @@ class Refused(Exception):
     def __str__(self) -> str:
         # Without the detail: an exception's text travels far, into logs that name nobody.
         return self.reason.value
+
+
+class StartError(Exception):
+    """The gateway cannot start, or cannot go by a config. The text is for a person and says what to do."""

@@ -7,7 +7,6 @@ behind which the flow's route leads to `outbound/`: a chain, or directly. `gener
 from a config, again at every reload.
 """
 
-import secrets
 import signal
 import socket
 import time
@@ -22,21 +21,22 @@ from anongw import log
 from anongw.address import Address, Endpoint
 from anongw.admission import Admission, capacity
 from anongw.complaints import Complaints
-from anongw.config import Config, ConfigError
-from anongw.control import Control, Declined, Reloaded, Status
-from anongw.errors import Reason, Refused
+from anongw.config import DIRECT, Config, ConfigError
+from anongw.control import Command, Control, Declined, Reloaded, Status
+from anongw.errors import Reason, Refused, StartError
 from anongw.flow import Flow
 from anongw.generation import Generation, Lasting
 from anongw.inbound.http import Http
 from anongw.inbound.session import Rooms, Session
 from anongw.inbound.socks import serve_socks4, serve_socks5
+from anongw.ledger import Ledger, alone
 from anongw.net.descriptors import raise_limit
 from anongw.net.engine import Engine
 from anongw.net.fiber import Delegate, Fiber
-from anongw.net.listen import Listener, bind
+from anongw.net.listen import Listener
 from anongw.net.pipes import Pipes
 from anongw.net.stream import Stream
-from anongw.privacy import Privacy, kind_of, place, setting, settings
+from anongw.openings import Openings, open_all
 from anongw.reporting import changes, status
 from anongw.wire.control import Fields
 from anongw.wire.detect import Protocol, detect
@@ -49,10 +49,6 @@ _LOOK = 0.25
 _RETIRE_AFTER = 60.0
 # Seconds that flows have to say their last words once the time for stopping is over.
 _LAST_WORDS = 2.0
-
-
-class StartError(Exception):
-    """The gateway cannot start. The text is for a person and says what to do."""
 
 
 async def serve(
@@ -79,52 +75,54 @@ async def serve(
     stop = stop or anyio.Event()
     gateway = Gateway(config, reload)
     try:
-        listeners = gateway.listen()
+        listeners = gateway.listen(open_all(config))
         async with anyio.create_task_group() as tasks:
             await tasks.start(gateway.engine.run)
             await gateway.live(tasks)
             if signals:
-                await tasks.start(
-                    _watch_signals, stop, tasks.cancel_scope, gateway.reload if reload else None
-                )
+                hung_up = partial(_reload_and_tell, gateway.reload) if reload else None
+                await tasks.start(watch_signals, stop, tasks.cancel_scope, hung_up)
             ready(listeners)
             await stop.wait()
             await gateway.drain()
             tasks.cancel_scope.cancel()
     finally:
         gateway.close()
-    gateway.counters.summary()
+    log.logger.info("stopped: {}", gateway.counters.summary())
 
 
 class Gateway:
     """The listeners, and the rooms of the config that counts now."""
 
-    def __init__(self, config: Config, read: Callable[[], Config] | None = None) -> None:
+    def __init__(
+        self, config: Config, read: Callable[[], Config] | None = None, ledger: Ledger | None = None
+    ) -> None:
         self._read = read
+        self._ledger = ledger or alone()
         limits = config.limits
-        most = _capacity(config)
+        most, self._room = capacities(config, self._ledger.workers)
         self.engine = Engine(half_closed=limits.half_closed, on_bug=_bug)
         self._own: list[Endpoint] = []
-        self._admission = Admission(config.listen.clients, most, limits.per_client)
+        self._admission = Admission(config.listen.clients, most, limits.per_client, self._ledger.tally)
         self._listeners: list[Listener] = []
-        self._complaints = Complaints(log.warning)
-        self._privacy = Privacy(names=config.log.names)
+        self._complaints = Complaints(log.logger.warning)
         self.counters = log.Counters()
         self._lasting = Lasting(
             engine=self.engine,
             pipes=Pipes(limits.pipe_bytes),
             own=self._own,
             counters=self.counters,
-            key=secrets.token_bytes(32),
+            ledger=self._ledger,
             finished=self._finished,
             left=self._admission.leave,
         )
-        self._control = Control(self.engine, {"status": self._tell_status, "reload": self._tell_reload})
+        self.commands: dict[str, Command] = {"status": self._tell_status, "reload": self._tell_reload}
+        self._control = Control(self.engine, self.commands)
         self._started = time.monotonic()
         self._tasks: anyio.abc.TaskGroup | None = None
         self._reloading = anyio.Lock()
         self._generation = Generation(config, self._lasting)
-        self._current = self.rooms  # one bound method for all sessions
+        self._prepared: Generation | None = None
 
     @property
     def config(self) -> Config:
@@ -134,30 +132,18 @@ class Gateway:
         """What a flow that begins now begins with."""
         return self._generation.rooms
 
-    def listen(self) -> tuple[str, ...]:
-        """Open every listener, or none; their addresses."""
-        for spelling in self.config.listen.addresses:
-            try:
-                sock = bind(spelling, self.config.listen.backlog)
-            except OSError as error:
-                raise StartError(f"cannot listen on {spelling}: {error.strerror}") from None
-            listener = Listener(self.engine, sock, self._accepted)
+    def listen(self, openings: Openings) -> tuple[str, ...]:
+        """Take connections from what is open; the listeners' addresses."""
+        shared = self._ledger.workers > 1
+        for sock in openings.listeners:
+            listener = Listener(self.engine, sock, self._accepted, shared=shared, room=self._has_room)
             self._listeners.append(listener)
             if not listener.name.startswith("unix:"):
                 host, _, port = listener.name.rpartition(":")
                 self._own.append(Endpoint(ip_address(host.strip("[]")), int(port)))
-        names = tuple(listener.name for listener in self._listeners)
-        wanted = self.config.control.socket
-        try:
-            self._control.listen(wanted, names)
-        except OSError as error:
-            if wanted != "auto":
-                raise StartError(f"control.socket: {error.strerror}") from None
-            # Nobody asked for one, and whoever is in its way must not keep a gateway from starting.
-            log.warning(
-                "no control socket, so no `anongw status`: {}", setting(error.strerror or "it cannot be had")
-            )
-        return names
+        if openings.control is not None:
+            self._control.serve(openings.control, shared=shared)
+        return openings.names
 
     async def drain(self) -> None:
         """Accept no more, and let what moves come to its end, for `limits.shutdown` seconds at most."""
@@ -202,31 +188,58 @@ class Gateway:
             raise StartError("this gateway was started without a file that could be read again")
         async with self._reloading:
             config = await anyio.to_thread.run_sync(self._read)
-            old = self._generation
-            if config == old.settings:
-                return Reloaded(generation=old.number)
-            if config.goes_direct_unasked and not old.goes_direct:
-                # An editor may have emptied the file for a moment: nobody meant to show our address.
-                raise StartError('it says no way, and would go out directly: write [[route]] to = "direct"')
-            most = _capacity(config)
-            new = Generation(config, self._lasting, old)
-            await self._tasks.start(new.run)
-            # From here on nothing waits, so that no flow sees half of it.
-            self._generation = new
-            self._admission.retune(config.listen.clients, most, config.limits.per_client)
-            self.engine.half_closed = config.limits.half_closed
-            self._privacy.names = config.log.names
-            log.setup(config.log)
-            old.retire()
-            self._tasks.start_soon(_warm_up, new)
-            self._tasks.start_soon(_close_later, old)
-            return changes(old.settings, config, new.number)
+            old = self.config
+            if config == old:
+                return Reloaded(generation=self._generation.number)
+            may_follow(old, config)
+            await self.prepare(config)
+            self.commit()
+            return changes(old, config, self._generation.number)
+
+    async def prepare(self, config: Config) -> None:
+        """Have all that another config needs, beside what counts now. Nobody goes by it yet.
+
+        Raises:
+            StartError: it cannot be had on this machine.
+        """
+        assert self._tasks is not None, "a gateway that lives"  # noqa: S101
+        capacities(config, self._ledger.workers)
+        new = Generation(config, self._lasting, self._generation)
+        await self._tasks.start(new.run)
+        self._prepared = new
+
+    def abandon(self) -> None:
+        """What was prepared is not wanted after all."""
+        if self._prepared is not None:
+            self._prepared.retire()
+            self._prepared.close()
+            self._prepared = None
+
+    def commit(self) -> None:
+        """Have flows that begin from now on go by what was prepared."""
+        assert self._tasks is not None  # noqa: S101 - as above
+        assert self._prepared is not None, "prepared before"  # noqa: S101
+        # Nothing waits here, so that no flow sees half of it.
+        old, new, self._prepared = self._generation, self._prepared, None
+        config = new.settings
+        self._generation = new
+        most, self._room = capacities(config, self._ledger.workers)
+        self._admission.retune(config.listen.clients, most, config.limits.per_client)
+        self.engine.half_closed = config.limits.half_closed
+        log.setup(config.log)
+        old.retire()
+        self._tasks.start_soon(_warm_up, new)
+        self._tasks.start_soon(_close_later, old)
 
     def close(self) -> None:
         self._close_listeners()
         self._generation.retire()
         self.engine.shut()
         self._lasting.pipes.close()
+
+    def _has_room(self) -> bool:
+        # One that is alone refuses whoever is too many; of several, another may have room.
+        return self._ledger.workers == 1 or self._admission.total < self._room
 
     def _accepted(self, listener: Listener, sock: socket.socket, client: Address | None) -> None:
         try:
@@ -236,7 +249,7 @@ class Gateway:
             sock.close()
             return
         flow = Flow(listener=listener.name, client=client, shared=not listener.local_only)
-        session = Session(flow, self._current, local=listener.local_only)
+        session = Session(flow, self.rooms, local=listener.local_only)
         self.engine.spawn(sock, partial(self._carry, session), session.ended)
 
     async def _carry(self, session: Session, fiber: Fiber, client: Stream) -> Delegate | None:
@@ -259,7 +272,7 @@ class Gateway:
     def _finished(self, flow: Flow) -> None:
         self.counters.finished(flow)
         self._complaints.finished(flow, self.engine.now)
-        log.finished(flow, self._privacy)
+        log.finished(flow, names=self.config.log.names)
 
     def _tell_status(self, _asked: Fields) -> Fields:
         return {"status": self.status()}
@@ -284,9 +297,21 @@ class Gateway:
             self._listeners.pop().close()
 
 
-def _capacity(config: Config) -> int:
+def may_follow(old: Config, new: Config) -> None:
+    """Judge whether a reload may lead from one config to the other.
+
+    Raises:
+        StartError: it would show this machine's address, which nobody has written.
+    """
+    if new.goes_direct_unasked and not any(route.to == DIRECT for route in old.route):
+        # An editor may have emptied the file for a moment: nobody meant to show our address.
+        raise StartError('it says no way, and would go out directly: write [[route]] to = "direct"')
+
+
+def capacities(config: Config, workers: int) -> tuple[int, int]:
+    """How many client connections fit into all workers, and into one."""
     try:
-        return capacity(config.limits, raise_limit())
+        return capacity(config.limits, raise_limit(), workers)
     except ValueError as error:
         raise StartError(str(error)) from None
 
@@ -298,7 +323,7 @@ async def _warm_up(generation: Generation) -> None:
     except Refused as refused:
         sentences = (f"a file of certificates cannot be read: {refused.detail}",)
     for sentence in sentences:
-        log.warning("{}", setting(sentence))
+        log.logger.warning("{}", sentence)
 
 
 async def _close_later(generation: Generation) -> None:
@@ -307,25 +332,28 @@ async def _close_later(generation: Generation) -> None:
 
 
 def _bug(error: BaseException) -> None:
-    last = error.__traceback__
-    while last is not None and last.tb_next is not None:
-        last = last.tb_next
-    where = place(last.tb_frame.f_globals["__name__"], last.tb_lineno) if last else setting("unknown")
-    log.error("a bug ended a flow: {} at {}", kind_of(error), where)
+    # The type and the place, never the text: it may quote what it failed on.
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    # The module's name and not its path, which holds a home directory.
+    where = f"{place.tb_frame.f_globals['__name__']}:{place.tb_lineno}" if place is not None else "unknown"
+    log.logger.error("a bug ended a flow: {} at {}", type(error).__name__, where)
 
 
-async def _watch_signals(
+async def watch_signals(
     stop: anyio.Event,
     scope: anyio.CancelScope,
-    reload: Callable[[], Awaitable[Reloaded]] | None,
+    hung_up: Callable[[], Awaitable[None]] | None,
     *,
     task_status: anyio.abc.TaskStatus[None],
 ) -> None:
+    """Set `stop` at the first that ends us, cancel `scope` at the second. Without `hung_up` SIGHUP is one."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
         task_status.started()
         async for number in received:
-            if number == signal.SIGHUP and reload is not None:
-                await _reload_and_tell(reload)
+            if number == signal.SIGHUP and hung_up is not None:
+                await hung_up()
                 continue
             if stop.is_set():
                 scope.cancel()
@@ -335,9 +363,9 @@ async def _watch_signals(
 async def _reload_and_tell(reload: Callable[[], Awaitable[Reloaded]]) -> None:
     try:
         found = await reload()
-        log.info("reloaded, changed: {}", settings(found.changed))
+        log.logger.info("reloaded, changed: {}", ", ".join(found.changed) or "nothing")
         if found.restart:
-            log.warning("these change at the next start only: {}", settings(found.restart))
+            log.logger.warning("these change at the next start only: {}", ", ".join(found.restart))
     except (ConfigError, StartError) as error:
         for line in str(error).splitlines():
-            log.error("not reloaded, all goes on as before: {}", setting(line))
+            log.logger.error("not reloaded, all goes on as before: {}", line)

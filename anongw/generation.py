@@ -9,8 +9,10 @@ asks a resolver, are tied together here.
 
 import ipaddress
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 import anyio.abc
@@ -20,6 +22,7 @@ from anongw.address import Address, Endpoint, parse_host, parse_port
 from anongw.config import DIRECT, Config
 from anongw.flow import Flow
 from anongw.inbound.session import Rooms
+from anongw.ledger import Ledger
 from anongw.net.egress import Egress
 from anongw.net.engine import Engine
 from anongw.net.fiber import Fiber
@@ -29,10 +32,12 @@ from anongw.net.stream import Stream
 from anongw.net.task_stream import TaskStream
 from anongw.outbound.chain import Chain
 from anongw.outbound.direct import Direct
+from anongw.outbound.health import Score
 from anongw.outbound.isolation import Isolation
 from anongw.outbound.path import Reach
 from anongw.outbound.position import Position
 from anongw.outbound.probe import Prober
+from anongw.outbound.stays import SharedStays
 from anongw.outbound.ways import Ways
 from anongw.policy import Policy
 from anongw.resolve.resolver import Resolver
@@ -54,7 +59,7 @@ class Lasting:
     pipes: Pipes
     own: Sequence[Endpoint]  # the listeners, once they are bound
     counters: log.Counters
-    key: bytes  # of this process: tokens and digests are made under it
+    ledger: Ledger  # with the key of this start, and what workers share
     finished: Callable[[Flow], None]
     left: Callable[[Address | None], None]
 
@@ -88,16 +93,11 @@ class Generation:
             pipes=lasting.pipes,
             identity=settings.identity,
             safe_socks=settings.safe_socks,
-            key=lasting.key,
+            key=lasting.ledger.key,
             finished=lasting.finished,
             left=lasting.left,
         )
         lasting.engine.on_sweep.append(self._sweep)
-
-    @property
-    def goes_direct(self) -> bool:
-        """Some connections go out without a chain."""
-        return any(route.to == DIRECT for route in self.settings.route)
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Have the resolvers live, until `close` or cancelled."""
@@ -139,35 +139,64 @@ class Generation:
         for name, chain in self.settings.chains.items():
             if name in named:
                 old = before.chains.get(name) if before is not None else None
-                ways[name] = self.chains[name] = self._chain(chain, old)
+                ways[name] = self.chains[name] = self._chain(name, chain, old)
         if DIRECT in named:
             ways[DIRECT] = self._direct(self.settings.egress)
         return Ways(ways)
 
     def _direct(self, egress: config.Egress) -> Direct:
-        resolver = Resolver(self.settings.resolve, allow_private=self._policy.may_use, egress=bound(egress))
+        resolver = Resolver(
+            self.settings.resolve,
+            allow_private=self._policy.may_use,
+            egress=bound(egress),
+            key=self._lasting.ledger.key,
+        )
         self.resolvers.append(resolver)
         return Direct(self._policy, resolver, timeout=self.settings.limits.connect, egress=bound(egress))
 
-    def _chain(self, settings: config.Chain, old: Chain | None) -> Chain:
+    def _chain(self, name: str, settings: config.Chain, old: Chain | None) -> Chain:
         egress = settings.egress
         draw = random.SystemRandom()
-        most = self.settings.limits.sticky_identities
-        positions = [Position(hop, settings.health, draw=draw, sticky_most=most) for hop in settings.hop]
+        positions = [
+            self._position(f"{name} {place}", hop, settings.health, draw)
+            for place, hop in enumerate(settings.hop)
+        ]
         for position, earlier in zip(positions, old.positions if old is not None else (), strict=False):
             position.inherit(earlier)
         schemes = {member.url.scheme for position in positions for member in position.members}
         direct = self._direct(egress) if "direct" in schemes else None
         named = any(isinstance(member.url.endpoint.host, str) for member in settings.hop[0].members)
         reach = Reach(self._bootstrap(egress, used=named), bound(egress), direct)
-        chain = Chain(settings, positions, self._policy, isolation=Isolation(self._lasting.key), reach=reach)
+        chain = Chain(
+            settings, positions, self._policy, isolation=Isolation(self._lasting.ledger.key), reach=reach
+        )
         if settings.names == "here":
             chain.targets = self._resolver_through(chain)
-        if settings.probe.target:
+        # One worker probes: what it finds is everybody's.
+        if settings.probe.target and not self._lasting.ledger.index:
             host, _, port = settings.probe.target.rpartition(":")
             target = Endpoint(parse_host(host), parse_port(port))
             self._probers.append(Prober(chain, target, self._lasting.engine, draw))
         return chain
+
+    def _position(
+        self, name: str, hop: config.Hop, health: config.Health, draw: random.SystemRandom
+    ) -> Position:
+        """A position; `name` is its own in this config, and the same in the next one."""
+        most = self.settings.limits.sticky_identities
+        ledger = self._lasting.ledger
+        if ledger.stays is None or ledger.standings is None:
+            return Position(hop, health, draw=draw, sticky_most=most)
+        # One that is listed twice is two members.
+        twins = Counter[config.Member]()
+        members = []
+        for member in hop.members:
+            members.append(ledger.name("member", name, *_identifying(member), str(twins[member])))
+            twins[member] += 1
+        rows = ledger.standings
+        scores = [Score(health, rows.row(member), rows.lock) for member in members]
+        stays = SharedStays(ledger.stays, partial(ledger.name, "stay", name), members)
+        return Position(hop, health, draw=draw, sticky_most=most, scores=scores, stays=stays)
 
     def _bootstrap(self, egress: config.Egress, *, used: bool) -> Resolver:
         """Who looks up first hops: from this machine, by the same way out.
@@ -176,7 +205,12 @@ class Generation:
         """
         found = self._bootstraps.get(egress)
         if found is None:
-            found = Resolver(self.settings.resolve, allow_private=lambda _address: True, egress=bound(egress))
+            found = Resolver(
+                self.settings.resolve,
+                allow_private=lambda _address: True,
+                egress=bound(egress),
+                key=self._lasting.ledger.key,
+            )
             self._bootstraps[egress] = found
         if used and found not in self.resolvers:
             # Where no first hop has a name it never lives, and could not ask anybody if it wanted to.
@@ -189,6 +223,7 @@ class Generation:
             afar(self.settings.resolve, chain.settings.family),
             allow_private=self._policy.may_use,
             dial=self._dial_through(chain),
+            key=self._lasting.ledger.key,
         )
         self.resolvers.append(resolver)
         return resolver
@@ -217,3 +252,9 @@ def bound(settings: config.Egress) -> Egress:
     """The config's section as what sockets are bound to."""
     addresses = [ipaddress.ip_address(text) for text in settings.source]
     return Egress(settings.interface, addresses, settings.mark)
+
+
+def _identifying(member: config.Member) -> tuple[str, ...]:
+    """What makes it this member and no other: two accounts at one proxy are two."""
+    password = member.password.reveal() if member.password is not None else ""
+    return str(member.url), member.user or "", password

@@ -8,6 +8,7 @@ import pytest
 from anongw.admission import Admission, capacity
 from anongw.config import Cidr, Limits
 from anongw.errors import Reason, Refused
+from anongw.ledger import OwnTally
 
 ONE, TWO, SIX = ip_address("192.0.2.1"), ip_address("192.0.2.2"), ip_address("2001:db8::1")
 
@@ -59,10 +60,11 @@ def test_only_the_listed() -> None:
 
 
 def test_nothing_is_remembered_of_who_left() -> None:
-    admission = Admission((), most=10, per_client=10)
+    tally = OwnTally()
+    admission = Admission((), most=10, per_client=10, tally=tally)
     admission.enter(ONE)
     admission.leave(ONE)
-    assert not admission._counts
+    assert not tally._counts
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,7 @@ def test_nothing_is_remembered_of_who_left() -> None:
     [(0, 20_000, 9_776), (9_776, 20_000, 9_776), (100, 20_000, 100), (0, 1, 1), (0, 64, 16), (0, 448, 112)],
 )
 def test_capacity(wanted: int, files: int, expected: int) -> None:
-    assert capacity(Limits(connections=wanted), files) == expected
+    assert capacity(Limits(connections=wanted), files)[0] == expected
 
 
 @pytest.mark.parametrize("wanted", [9_777, 100_000])
@@ -79,15 +81,29 @@ def test_more_than_fits(wanted: int) -> None:
         capacity(Limits(connections=wanted), 20_000)
     # What it says to do helps.
     needed = int(str(raised.value).split(" needs ")[1].split()[0])
-    assert capacity(Limits(connections=wanted), needed) == wanted
+    assert capacity(Limits(connections=wanted), needed)[0] == wanted
     with pytest.raises(ValueError, match="needs"):
         capacity(Limits(connections=wanted), needed - 1)
 
 
-def test_what_else_takes_files_is_left_for_it() -> None:
+@pytest.mark.parametrize(
+    ("name", "value", "takes"), [("upstream_kept", 100, 50), ("pipe_bytes", 10 << 20, 10)]
+)
+def test_what_else_takes_files_is_left_for_it(name: str, value: int, takes: int) -> None:
     none = Limits(upstream_kept=0, pipe_bytes=0)
-    assert capacity(none, 1000) - capacity(msgspec.structs.replace(none, upstream_kept=100), 1000) == 50
-    assert capacity(none, 1000) - capacity(msgspec.structs.replace(none, pipe_bytes=10 << 20), 1000) == 10
+    most, _ = capacity(none, 1000)
+    left, _ = capacity(msgspec.structs.replace(none, **{name: value}), 1000)
+    assert most - left == takes
+
+
+def test_each_of_several_workers_has_files_of_its_own() -> None:
+    none = Limits(upstream_kept=0, pipe_bytes=0)
+    one, _ = capacity(none, 1000)
+    assert capacity(none, 1000, workers=3) == (3 * one, one)
+    wanted = msgspec.structs.replace(none, connections=3 * one)
+    assert capacity(wanted, 1000, workers=3) == (3 * one, one)
+    with pytest.raises(ValueError, match=f"write at most {2 * one}"):
+        capacity(wanted, 1000, workers=2)
 
 
 def test_an_ipv6_client_is_its_whole_network() -> None:

@@ -226,3 +226,34 @@ def test_what_chains_hide(sets: tuple[str, ...], parts: list[str]) -> None:
 def test_no_line_shows_a_hash() -> None:
     mine = config(f"users.bob={HASH}")
     assert "BBB" not in "\n".join([*check.explain(mine), *check.warnings(mine), *check.hidden(mine)])
+
+
+@pytest.mark.parametrize(
+    ("sets", "path", "message"),
+    [
+        (("limits.password_queue=3",), "limits.password_queue", "which are 4: write at least that"),
+        (("resolve.queries_most=1",), "resolve.queries_most", "which are 4: write at least that"),
+        (
+            (f"chains.one.hop=[{{urls={[f'socks5://192.0.2.{n}' for n in range(9)]}, pick=9}}]",),
+            "chains.one.hop[0].pick",
+            "at most 8",
+        ),
+    ],
+)
+def test_what_workers_cannot_share(sets: tuple[str, ...], path: str, message: str) -> None:
+    config(*sets)
+    with pytest.raises(ConfigError) as caught:
+        config("listen.workers=4", *sets)
+    assert caught.value.path == path
+    assert message in caught.value.message
+
+
+def test_what_workers_mean_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    assert "workers" not in said() + "\n".join(check.warnings(config()))
+    two = config("listen.workers=2")
+    assert "HTTP, by 2 workers" in "\n".join(check.explain(two))
+    notes = "\n".join(check.warnings(two))
+    assert "divided among 2 are pipe_bytes, upstream_kept" in notes
+    assert "more than" not in notes
+    assert "more than the 2 cores" in "\n".join(check.warnings(config("listen.workers=3")))

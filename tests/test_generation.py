@@ -13,6 +13,7 @@ from anongw.config import Config, load
 from anongw.errors import Reason, Refused
 from anongw.flow import Flow
 from anongw.generation import Generation, Lasting, bound
+from anongw.ledger import alone
 from anongw.log import Counters
 from anongw.net.engine import Engine
 from anongw.net.fiber import Fiber
@@ -30,7 +31,7 @@ def lasting(engine: Engine) -> Lasting:
         pipes=Pipes(0),
         own=(),
         counters=Counters(),
-        key=bytes(32),
+        ledger=alone(),
         finished=lambda _flow: None,
         left=lambda _client: None,
     )

@@ -12,6 +12,7 @@ from anongw.errors import Reason
 from anongw.exposure import Exposure
 from anongw.flow import Flow
 from anongw.generation import Generation, Lasting
+from anongw.ledger import alone
 from anongw.log import Counters
 from anongw.net.engine import Engine
 from anongw.net.pipes import Pipes
@@ -25,7 +26,7 @@ def generation(settings: Config, counters: Counters, engine: Engine) -> Generati
         pipes=Pipes(0),
         own=(),
         counters=counters,
-        key=bytes(32),
+        ledger=alone(),
         finished=counters.finished,
         left=lambda _client: None,
     )

@@ -22,9 +22,10 @@ from anongw.cli.diff import diff
 from anongw.cli.ending import Failure, Wrong, bug, first_of
 from anongw.cli.explain import explain
 from anongw.cli.hints import hints, reachable
-from anongw.cli.options import as_sets, read, reads_config
+from anongw.cli.options import as_sets, read, reads_config, takes_workers
 from anongw.cli.status import reload, status
 from anongw.config import Config, ConfigError, exposed, load
+from anongw.errors import StartError
 
 _PRIVATE: Final = ["127.0.0.1:0"]
 
@@ -70,6 +71,7 @@ main.add_command(reload)
 
 @main.command()
 @reads_config
+@takes_workers
 def serve(path: Path | None, chain_file: Path | None, sets: Sequence[str], **options: object) -> None:
     """Run the gateway until SIGTERM or Ctrl-C.
 
@@ -77,11 +79,12 @@ def serve(path: Path | None, chain_file: Path | None, sets: Sequence[str], **opt
       anongw serve --chain tor.toml
       anongw serve --listen 127.0.0.1:1080 --listen '[::1]:1080'
       anongw serve --dns tls://9.9.9.9#dns.quad9.net --set limits.idle=4h
+      anongw serve --config anongw.toml --workers 2
       anongw serve --listen 0.0.0.0:1080 --set 'listen.clients=["192.168.1.0/24"]'
     """
     sets = (*as_sets(options), *sets)
     config = read(path, sets, chain_file)
-    from anongw import check, gateway
+    from anongw import check
 
     def ready(addresses: tuple[str, ...]) -> None:
         lines = (*check.hidden(config), "", *hints(addresses, users=bool(config.users)))
@@ -92,6 +95,11 @@ def serve(path: Path | None, chain_file: Path | None, sets: Sequence[str], **opt
             sys.stdout.flush()
 
     again = partial(load, path, sets, chain=chain_file, also=check.faults) if path or chain_file else None
+    if config.listen.workers > 1:
+        _supervise(config, ready, again)
+        return
+    from anongw import gateway
+
     _in_loop(partial(gateway.serve, config, ready=ready, reload=again), config)
 
 
@@ -120,7 +128,7 @@ def run(
     # Only CMD uses this gateway: a free port, nobody to ask who it is, and nothing to wait for at the end.
     private = (f"listen.addresses={json.dumps(_PRIVATE)}", "listen.clients=[]")
     mine = ("log.level=warning", "limits.shutdown=0", "control.socket=off", *private)
-    config = read(path, (*mine, *as_sets(options), *sets), chain_file)
+    config = read(path, (*mine, *as_sets(options), *sets, "listen.workers=1"), chain_file)
     # Judged by what came of it all: a listener that somebody asked for keeps its users.
     if list(config.listen.addresses) == _PRIVATE and not config.listen.clients:
         config = msgspec.structs.replace(config, users={})
@@ -135,6 +143,7 @@ def run(
 
 @main.command()
 @reads_config
+@takes_workers
 @click.option("--example", is_flag=True, help="Print every setting with its meaning and default.")
 def check(
     path: Path | None, chain_file: Path | None, sets: Sequence[str], *, example: bool, **options: object
@@ -187,16 +196,34 @@ def passwd(name: str) -> None:
     click.echo(line)
 
 
+def _supervise(
+    config: Config, ready: Callable[[tuple[str, ...]], None], again: Callable[[], Config] | None
+) -> None:
+    from anongw import log
+    from anongw.workers.supervisor import supervise
+
+    log.setup(config.log)
+
+    def in_loop(work: Callable[[], Awaitable[None]]) -> None:
+        _in_loop(work, config)
+
+    try:
+        supervise(config, ready=ready, in_loop=in_loop, reload=again)
+    except StartError as error:
+        raise Failure(str(error)) from None
+
+
 def _in_loop(work: Callable[[], Awaitable[T]], config: Config) -> T:
     """Run the gateway; whatever it fails with becomes one line, which quotes nothing."""
-    from anongw import gateway, log
-    from anongw.net.loop import run as run_in_loop
+    import anyio
+
+    from anongw import log
 
     log.setup(config.log)
     try:
-        return run_in_loop(work)
+        return anyio.run(work)
     except Exception as caught:  # noqa: BLE001 (a bug: the text of an exception may name someone)
         error = first_of(caught)
-        if isinstance(error, gateway.StartError):
+        if isinstance(error, StartError):
             raise Failure(str(error)) from None
         raise bug(error) from None

@@ -45,7 +45,16 @@ _KEYS = {
     "allow_private": "policy.allow_private",
     "profile": "scrub.profile",
     "log_names": "log.names",
+    "workers": "listen.workers",
 }
+
+# For the commands that run or judge a gateway of its own.
+takes_workers = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Processes that share the listeners; 1, if not given.",
+)
 
 
 def reads_config(command: C) -> C:
@@ -57,7 +66,7 @@ def reads_config(command: C) -> C:
 
 def as_sets(options: dict[str, object]) -> list[str]:
     """Options as settings of the config."""
-    return [f"{key}={json.dumps(options[name])}" for name, key in _KEYS.items() if options[name]]
+    return [f"{key}={json.dumps(options[name])}" for name, key in _KEYS.items() if options.get(name)]
 
 
 def read(path: Path | None, sets: Sequence[str], chain_file: Path | None) -> Config:

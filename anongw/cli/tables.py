@@ -70,6 +70,7 @@ def _summary(state: Status) -> Table:
             f"{state.scrubbed:.0%} of all bytes, of {state.scrubbable:.0%} that could be; {dropped} dropped",
         ),
         ("exposed", _exposed(state.exposed)),
+        *([("workers", _workers(state))] if state.workers else []),
     ):
         lines.add_row(name, escape(text))
     return lines
@@ -79,6 +80,12 @@ def _exposed(counts: dict[Exposure, int]) -> str:
     """What clients gave away themselves, in flows."""
     words = [f"{counts[one]} {text}" for one, text in _EXPOSED.items() if counts.get(one)]
     return ", ".join(words) or "nothing that is known of"
+
+
+def _workers(state: Status) -> str:
+    each = ", ".join(f"{one.number}: {one.flows} flows, {one.live} now" for one in state.workers)
+    replaced = f"; {state.replaced} died and were replaced, with their counts" if state.replaced else ""
+    return f"{len(state.workers)} ({each}){replaced}"
 
 
 def _routes(routes: Sequence[RouteStatus]) -> Table:

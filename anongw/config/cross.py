@@ -18,6 +18,8 @@ from anongw.config.values import Seconds, parse_listen, parse_name
 _MAY_BE_NOTHING = frozenset({"whole", "linger", "shutdown", "upstream_idle", "ttl_most", "negative_most"})
 # RFC 1929 §2: ULEN is one octet. RFC 7617 §2: a user-id with a colon cannot be told from its password.
 _USER_NAME_MOST = 255
+# Each takes 30 MB and a share of the limits, and no machine has use for more.
+_WORKERS_MOST = 256
 # unix(7): sun_path has 108 bytes, of which the last is a NUL.
 _SOCKET_PATH_MOST = 107
 
@@ -49,6 +51,8 @@ def is_loopback(address: Endpoint) -> bool:
 def _listeners(config: Config) -> Iterator[Found]:
     if not config.listen.addresses:
         yield ("listen", "addresses"), "name at least one address"
+    if config.listen.workers > _WORKERS_MOST:
+        yield ("listen", "workers"), f"at most {_WORKERS_MOST}: one for each core that is to spare"
     guarded = config.users or config.listen.clients
     for place, text in enumerate(config.listen.addresses):
         path: faults.Path = ("listen", "addresses", place)

@@ -32,6 +32,10 @@ class Listen(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     backlog: AtLeastOne = 4096
     """Connections that the kernel holds while we are busy; it cuts this to net.core.somaxconn."""
 
+    workers: AtLeastOne = 1
+    """Processes that share the listeners, for more connections than one core carries; as many as there are
+    cores to spare. Limits hold for all of them together, and an identity keeps its exit in every one."""
+
 
 class Resolve(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How names become addresses. The system's own resolver is never asked."""

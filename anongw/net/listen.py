@@ -11,15 +11,17 @@ import os
 import socket
 import stat
 from collections.abc import Callable
-from functools import lru_cache
 
 from anongw.address import Address
 from anongw.net.engine import Engine
 from anongw.net.keepalive import keep_alive
-from anongw.net.wait import READ
+from anongw.net.wait import ONE_OF_US, READ
 
 # Connections taken from one listener in a turn, so that a flood of them cannot starve those that exist.
 ACCEPTS_A_TURN = 32
+# The same where several processes accept from one socket: whoever is awake must not take what the others
+# could carry.
+ACCEPTS_A_SHARED_TURN = 2
 # What accept(2) says when the system, not the connection, is short of something.
 _SHORT_OF = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -30,9 +32,26 @@ Accepted = Callable[["Listener", socket.socket, Address | None], None]
 
 
 class Listener:
-    """One bound socket. `name` is its own spelling, with the real port."""
+    """One bound socket. `name` is its own spelling, with the real port.
 
-    def __init__(self, engine: Engine, sock: socket.socket, accepted: Accepted) -> None:
+    Args:
+        engine: tells of its connections.
+        sock: as `bind` made it.
+        accepted: takes each of them.
+        shared: other processes accept from this very socket. It is not theirs to take its file away.
+        room: whether this process can take another connection. Where it cannot, it leaves them to the others.
+
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        sock: socket.socket,
+        accepted: Accepted,
+        *,
+        shared: bool = False,
+        room: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.sock = sock
         self.fd = sock.fileno()
         self.armed = -1
@@ -43,18 +62,35 @@ class Listener:
         self.local_only = _is_local(sock)  # only this machine's own programs can reach it
         self._engine = engine
         self._accepted = accepted
+        self._shared = shared
+        self._room = room
         self._paused = False
-        engine.arm(self, READ)
+        self._mask = READ | ONE_OF_US if shared else READ
+        engine.arm(self, self._mask)
         engine.on_sweep.append(self._resume)
 
     def ready(self, _source: object, _events: int) -> None:
-        for _ in range(ACCEPTS_A_TURN):
+        if not self._shared:
+            self._accept(ACCEPTS_A_TURN)
+            return
+        self._accept(ACCEPTS_A_SHARED_TURN)
+        if not self.closed and not self._paused:
+            # To the end of the kernel's queue of those who wait: the next connection wakes another process.
+            self._engine.unwatch(self)
+            self._engine.arm(self, self._mask)
+
+    def _accept(self, most: int) -> None:
+        for _ in range(most):
+            if not self._room():
+                self._pause()
+                return
             try:
                 sock, peer = self.sock.accept()
             except BlockingIOError:
                 return
             except OSError as error:
                 if error.errno in _SHORT_OF:
+                    self.starved += 1
                     self._pause()
                     return
                 continue  # accept(2): errors of a connection that was reset before we took it
@@ -67,18 +103,17 @@ class Listener:
         """Accept no more. What the kernel has queued is reset."""
         self._engine.on_sweep.remove(self._resume)
         self._engine.close(self)
-        if self.sock.family == socket.AF_UNIX:
+        if self.sock.family == socket.AF_UNIX and not self._shared:
             _unlink(self.sock.getsockname())
 
     def _pause(self) -> None:
-        self.starved += 1
         self._paused = True
-        self._engine.disarm(self, READ)
+        self._engine.unwatch(self)
 
     def _resume(self, _now: float) -> None:
         if self._paused:
             self._paused = False
-            self._engine.arm(self, READ)
+            self._engine.arm(self, self._mask)
 
 
 def bind(spelling: str, backlog: int) -> socket.socket:
@@ -163,12 +198,9 @@ def _unlink(path: str) -> None:
 
 def _address(peer: object) -> Address | None:
     """The client's address from accept(2); None for a Unix socket, which has none."""
-    return _parsed(peer[0]) if isinstance(peer, tuple) else None
-
-
-# Most clients of a gateway are one machine's: its connections share one value, and none is parsed again.
-@lru_cache(maxsize=4)
-def _parsed(host: str) -> Address:
+    if not isinstance(peer, tuple):
+        return None
+    host = str(peer[0])
     if ":" in host:
         return ipaddress.IPv6Address(host.partition("%")[0])
     # A third of the time that parsing the text would take, on every accept.

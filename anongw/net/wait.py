@@ -15,6 +15,9 @@ READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
 # The peer has said its last (FIN); it may still be listening.
 LAST = select.EPOLLRDHUP
+# Of the processes that watch one listener, one is woken by a connection and not all. Cannot be modified, only
+# taken back (epoll_ctl(2), EPOLLEXCLUSIVE).
+ONE_OF_US = select.EPOLLEXCLUSIVE
 # Both directions are over, or the connection was reset. epoll reports these unasked.
 GONE = select.EPOLLHUP | select.EPOLLERR
 

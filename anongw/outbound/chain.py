@@ -124,7 +124,7 @@ class Chain:
                         step.score.succeeded(now, fiber.engine.now)
                 raise
             else:
-                self._settle(steps, identity, fiber.engine.now - now)
+                self._settle(steps, identity, now, fiber.engine.now)
                 self.relays.begin(steps, stream, now, fiber.engine.now)
                 return stream
         raise refusal
@@ -172,11 +172,11 @@ class Chain:
             if step not in spared or len(spared) == len(places):
                 left_out[place] |= {step.index}
 
-    def _settle(self, steps: tuple[Step, ...], identity: str, took: float) -> None:
+    def _settle(self, steps: tuple[Step, ...], identity: str, began: float, now: float) -> None:
         for step in steps:
-            step.score.latency = took
+            step.score.latency = now - began
         for position in self.positions:
-            position.used(identity, tuple(step.index for step in steps if step.position is position))
+            position.used(identity, tuple(step.index for step in steps if step.position is position), now)
 
     def _judge_family(self, host: str | Address) -> None:
         """A literal of the family that this chain has not is refused here, and not tried at the exit."""

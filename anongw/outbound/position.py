@@ -12,14 +12,12 @@ Rules, each with its test:
 """
 
 import random
-from collections import OrderedDict
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from anongw import config
 from anongw.outbound.health import Score, State
-
-Indexes = tuple[int, ...]  # of members, in the order in which they are dialled
+from anongw.outbound.stays import Indexes, OwnStays, Stay, Stays
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +39,6 @@ class Snapshot:
 
     strategy: str
     members: tuple[MemberStatus, ...]
-    identities: int  # how many have members of their own
-
-
-@dataclass(slots=True)
-class _Stay:
-    """An identity with its members."""
-
-    indexes: Indexes
-    since: float
-    used: int = 0  # connections that came about
 
 
 class Position:
@@ -61,46 +49,59 @@ class Position:
         health: when its members are down.
         draw: where chance comes from; `random.SystemRandom()`, except in a test.
         sticky_most: identities to remember; the one that was away longest is forgotten, and chooses anew.
+        scores: of the members, in their order, and
+        stays: which identity has which of them, where workers share these.
 
     """
 
-    def __init__(
-        self, settings: config.Hop, health: config.Health, *, draw: random.Random, sticky_most: int
+    def __init__(  # noqa: PLR0913 - one fact each, named at every call
+        self,
+        settings: config.Hop,
+        health: config.Health,
+        *,
+        draw: random.Random,
+        sticky_most: int,
+        scores: Sequence[Score] = (),
+        stays: Stays | None = None,
     ) -> None:
         self.settings = settings
         self.members = settings.members
-        self.scores = tuple(Score(health) for _ in self.members)
+        self.scores = tuple(scores) or tuple(Score(health) for _ in self.members)
         self._health = health
         self._draw = draw
-        self._sticky_most = sticky_most
         # A fail-over's first member is everybody's, as soon as it is up again.
         self._sticks = settings.sticky > 0 and settings.strategy != "fail-over"
-        self._stays: OrderedDict[str, _Stay] = OrderedDict()  # the one that was away longest first
+        self._stays: Stays = stays if stays is not None else OwnStays(sticky_most)
         self._turn = 0  # whose it is, for round-robin
 
     def choose(self, identity: str, now: float, tried: frozenset[int]) -> Indexes:
         """`pick` different members for a dial; () where so many are not left beside those `tried`."""
         if not self._sticks:
             return self._pick(now, tried, had=())
-        stay = self._stays.get(identity)
-        if stay is not None and self._holds(stay, now) and tried.isdisjoint(stay.indexes):
-            self._stays.move_to_end(identity)
-            return stay.indexes
-        indexes = self._pick(now, tried, had=stay.indexes if stay else ())
-        if indexes:
-            # At once, and not when the dial has succeeded: a browser dials six times before that.
-            self._remember(identity, _Stay(indexes, now))
-        return indexes
+        with self._stays.changing():
+            stay = self._stays.find(identity)
+            if stay is None or not self._holds(stay, now) or not tried.isdisjoint(stay.indexes):
+                indexes = self._pick(now, tried, had=stay.indexes if stay else ())
+                stay = Stay(indexes, now)
+            if stay.indexes:
+                # At once, and not when the dial has succeeded: a browser dials six times before that.
+                self._stays.put(identity, stay, now)
+        return stay.indexes
 
-    def used(self, identity: str, indexes: Indexes) -> None:
+    def used(self, identity: str, indexes: Indexes, now: float) -> None:
         """A dial of this identity through these succeeded: one more of `sticky_count`."""
-        stay = self._stays.get(identity)
-        if stay is not None and stay.indexes == indexes:
-            stay.used += 1
+        if not self._sticks:
+            return
+        with self._stays.changing():
+            stay = self._stays.find(identity)
+            if stay is not None and stay.indexes == indexes:
+                stay.used += 1
+                self._stays.put(identity, stay, now)
 
     def forget(self, identity: str) -> None:
         """It chooses anew, as if it had never been here."""
-        self._stays.pop(identity, None)
+        with self._stays.changing():
+            self._stays.forget(identity)
 
     def entered(self, index: int) -> None:
         """A connection through this member begins."""
@@ -124,10 +125,7 @@ class Position:
         self.scores = tuple(scores)
         if not self._sticks:
             return
-        for identity, stay in old._stays.items():  # noqa: SLF001 - another of this class
-            indexes = tuple(dict.fromkeys(moved[index] for index in stay.indexes if index in moved))
-            if len(indexes) == self.settings.pick:
-                self._remember(identity, _Stay(indexes, stay.since, stay.used))
+        self._stays.take_over(old._stays, moved, self.settings.pick)  # noqa: SLF001 - another of this class
 
     def snapshot(self, now: float) -> Snapshot:
         members = tuple(
@@ -142,18 +140,11 @@ class Position:
             )
             for member, score in zip(self.members, self.scores, strict=True)
         )
-        staying = sum(self._holds(stay, now) for stay in self._stays.values())
-        return Snapshot(self.settings.strategy, members, staying)
+        return Snapshot(self.settings.strategy, members)
 
-    def _holds(self, stay: _Stay, now: float) -> bool:
+    def _holds(self, stay: Stay, now: float) -> bool:
         most = self.settings.sticky_count
         return now < stay.since + self.settings.sticky and (not most or stay.used < most)
-
-    def _remember(self, identity: str, stay: _Stay) -> None:
-        self._stays[identity] = stay
-        self._stays.move_to_end(identity)
-        if len(self._stays) > self._sticky_most:
-            self._stays.popitem(last=False)
 
     def _pick(self, now: float, tried: Container[int], had: Container[int]) -> Indexes:
         """The best that are left: others than the identity `had`, as far as any are not down."""

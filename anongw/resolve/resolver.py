@@ -53,8 +53,9 @@ class Resolver:
 
     `allow_private` says of an address whether an answer may hold it. `dial` connects to resolvers through a
     chain, for each identity apart; without one they are reached from this machine, by way of `egress`, and
-    only then is UDP used: a chain carries streams. The rest is for tests: the clock, the draw of message ids,
-    what `system` reads, and two waits in seconds.
+    only then is UDP used: a chain carries streams. `key` decides who is asked for which identity; it is drawn
+    at a start, so that whoever watches two runs cannot tell that one is the same. The rest is for tests: the
+    clock, the draw of message ids, what `system` reads, and two waits in seconds.
     """
 
     def __init__(  # noqa: PLR0913 - one fact each, named at every call
@@ -64,6 +65,7 @@ class Resolver:
         allow_private: Callable[[Address], bool],
         dial: Dial | None = None,
         egress: Egress = ANYWHERE,
+        key: bytes = b"",
         now: Callable[[], float] = time.monotonic,
         draw_id: Callable[[], int] = _draw_id,
         resolv_conf: ResolvConf | None = None,
@@ -92,8 +94,7 @@ class Resolver:
             egress=egress,
         )
         self._cache: Cache[tuple[Address, ...] | Reason] = Cache(settings.cache_entries, now)
-        # Drawn anew at every start: whoever watches two runs cannot tell that an identity is the same.
-        self._key = secrets.token_bytes(32)
+        self._key = key or secrets.token_bytes(32)
         self._life: _Life | None = None
 
     @property

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from anongw.cli.tables import show
-from anongw.control import ChainStatus, HopStatus, MemberStatus, RouteStatus, Status
+from anongw.control import ChainStatus, HopStatus, MemberStatus, RouteStatus, Status, WorkerStatus
 from anongw.errors import Reason
 from anongw.exposure import Exposure
 
@@ -163,3 +163,14 @@ def test_a_terminal_is_cleared_and_has_colours() -> None:
     assert cleared
     assert b"\x1b[32mup" in first
     assert b"\x1b[31mdown" in second
+
+
+def test_workers_are_shown_where_there_are_several(capsys: pytest.CaptureFixture[str]) -> None:
+    show(BARE)
+    assert "workers" not in capsys.readouterr().out
+    each = tuple(WorkerStatus(number=number, uptime=1.0, flows=number * 10, live=number) for number in (1, 2))
+    show(msgspec.structs.replace(BARE, workers=each))
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert "workers   2 (1: 10 flows, 1 now, 2: 20 flows, 2 now)" in lines
+    show(msgspec.structs.replace(BARE, workers=each, replaced=3))
+    assert "; 3 died and were replaced, with their counts" in capsys.readouterr().out

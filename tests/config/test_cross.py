@@ -79,3 +79,14 @@ def test_one_client_cannot_have_more_than_all() -> None:
 )
 def test_some_durations_may_be_nothing(setting: str) -> None:
     load(None, [setting])
+
+
+@pytest.mark.parametrize(
+    ("workers", "message"), [("257", "at most 256"), ("0", "from 1 up"), ("two", "whole number")]
+)
+def test_a_number_of_workers_that_means_nothing(workers: str, message: str) -> None:
+    load(None, ["listen.workers=256"])
+    with pytest.raises(ConfigError) as caught:
+        load(None, [f"listen.workers={workers}"])
+    assert caught.value.path == "listen.workers"
+    assert message in caught.value.message

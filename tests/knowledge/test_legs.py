@@ -20,6 +20,7 @@ from anongw.inbound.session import Session
 from anongw.knowledge import Question
 from anongw.knowledge.legs import Told, way
 from anongw.knowledge.question import put, question
+from anongw.ledger import alone
 from anongw.log import Counters
 from anongw.net.engine import Engine
 from anongw.net.fiber import Fiber
@@ -150,7 +151,7 @@ def carried(made: Config, asked: Question) -> Reason | None:
         pipes=Pipes(0),
         own=[one for one in map(parse_listen, made.listen.addresses) if isinstance(one, Endpoint)],
         counters=Counters(),
-        key=bytes(32),
+        ledger=alone(),
         finished=lambda _flow: None,
         left=lambda _client: None,
     )

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from anongw.address import Address
-from anongw.net.listen import ACCEPTS_A_TURN, Listener, bind, spell
+from anongw.net.listen import ACCEPTS_A_SHARED_TURN, ACCEPTS_A_TURN, Listener, bind, spell
 from tests.support.driven import DrivenEngine, driven
 from tests.support.sockets import PROBED
 
@@ -210,6 +210,54 @@ async def test_without_descriptors_connections_wait_cost_no_turns_and_are_served
         engine.sweep()
         await engine.at_rest()
         assert len(hall.inside) == len(clients)
+
+
+async def test_one_that_has_no_room_leaves_connections_to_the_others() -> None:
+    hall, other = Hall(), Hall()
+    async with driven() as engine:
+        sock = bind("127.0.0.1:0", BACKLOG)
+        full = Listener(engine, sock, hall.accepted, shared=True, room=lambda: len(hall.inside) < 2)
+        clients = [knock(engine, full) for _ in range(5)]
+        await engine.at_rest()
+        assert len(hall.inside) == 2
+        assert await engine.at_rest() == 0, "it pauses instead of spinning"
+        engine.sweep()
+        await engine.at_rest()
+        assert len(hall.inside) == 2
+        twin = Listener(engine, sock.dup(), other.accepted, shared=True)
+        await engine.at_rest()
+        assert len(other.inside) == len(clients) - 2
+        hall.inside.pop().close()
+        clients.append(knock(engine, full))
+        engine.sweep()
+        await engine.at_rest()
+        assert len(hall.inside) + len(other.inside) == len(clients) - 1
+        for taken in (*hall.inside, *other.inside):
+            taken.close()
+        full.close()
+        twin.close()
+
+
+async def test_a_shared_one_takes_few_at_a_time_and_all_in_the_end() -> None:
+    hall = Hall()
+    async with driven() as engine:
+        listener = Listener(engine, bind("127.0.0.1:0", BACKLOG), hall.accepted, shared=True)
+        clients = [knock(engine, listener) for _ in range(3 * ACCEPTS_A_SHARED_TURN)]
+        engine.turn()
+        assert len(hall.inside) == ACCEPTS_A_SHARED_TURN
+        await engine.at_rest()
+        assert len(hall.inside) == len(clients)
+        for taken in hall.inside:
+            taken.close()
+        listener.close()
+
+
+async def test_a_shared_ones_file_is_not_its_own(unix: str) -> None:
+    hall = Hall()
+    async with driven() as engine:
+        listener = Listener(engine, bind(f"unix:{unix}", BACKLOG), hall.accepted, shared=True)
+        listener.close()
+        assert exists(unix)
 
 
 async def test_a_connection_that_was_reset_before_it_was_taken_does_not_stop_the_others() -> None:

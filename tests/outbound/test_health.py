@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from anongw import config
-from anongw.outbound.health import Score, State
+from anongw.outbound.health import NUMBERS, Score, State
 
 HEALTH = config.Health(failures=3, hold=10.0, hold_most=60.0, successes=2)
 UP, DOWN, TRYING = State.UP, State.DOWN, State.TRYING
@@ -103,6 +103,22 @@ def test_what_is_dialled_although_it_is_down_and_fails_waits_as_long_as_it_did()
     until = told.score.held_until
     assert told.hears("FFFF") is DOWN
     assert told.score.held_until == until
+
+
+def test_who_goes_by_the_same_numbers_agrees() -> None:
+    numbers = [0.0] * NUMBERS
+    one, other = Score(HEALTH, numbers), Score(HEALTH, numbers)
+    one.failed(1, 1)
+    other.failed(1, 2)
+    one.failed(1, 3)
+    assert one.state(3) is other.state(3) is DOWN
+    assert other.held_until == 13
+    other.failed(2, 4)  # it began before
+    assert one.held_until == 13
+    other.succeeded(14, 15)
+    one.succeeded(15, 16)
+    assert one.state(16) is other.state(16) is UP
+    assert (one.dials, one.failures, other.dials, other.failures) == (3, 2, 3, 2), "each counts its own"
 
 
 def test_everything_is_counted() -> None:

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 
 from anongw import config
 from anongw.outbound.health import State
-from anongw.outbound.position import Indexes, Position
+from anongw.outbound.position import Position
+from anongw.outbound.stays import Indexes, OwnStays
 
 HEALTH = config.Health(failures=1, hold=10.0, hold_most=60.0, successes=1)
 NOBODY: frozenset[int] = frozenset()
@@ -35,6 +36,12 @@ def members(*numbers: int) -> tuple[config.Member, ...]:
         )
         for number in numbers
     )
+
+
+def staying(position: Position, now: float) -> int:
+    """How many identities have members of their own."""
+    assert isinstance(position._stays, OwnStays)
+    return sum(position._holds(stay, now) for stay in position._stays._stays.values())
 
 
 def one(position: Position, identity: str = "me", now: float = 0.0, *tried: int) -> int:
@@ -162,7 +169,7 @@ def test_it_keeps_it_for_so_many_connections() -> None:
     exits = []
     for _ in range(30):
         exits.append(one(position))
-        position.used("me", (exits[-1],))
+        position.used("me", (exits[-1],), 0)
     runs = [set(exits[start : start + 3]) for start in range(0, 30, 3)]
     assert all(len(run) == 1 for run in runs)
     assert all(run != following for run, following in itertools.pairwise(runs))
@@ -171,9 +178,9 @@ def test_it_keeps_it_for_so_many_connections() -> None:
 def test_what_comes_first_ends_it() -> None:
     position = pool(2, sticky=MINUTE, sticky_count=2)
     first = one(position)
-    position.used("me", (first,))
+    position.used("me", (first,), 0)
     assert one(position, "me", MINUTE - 1) == first
-    position.used("me", (first,))
+    position.used("me", (first,), 0)
     assert one(position, "me", MINUTE - 1) != first
     assert one(position, "me", 2 * MINUTE - 1) == first
 
@@ -182,9 +189,9 @@ def test_a_connection_through_what_it_had_before_is_not_counted() -> None:
     position = pool(4, sticky_count=1)
     first = one(position)
     second = one(position, "me", 1, first)
-    position.used("me", (first,))  # it was slow
+    position.used("me", (first,), 0)  # it was slow
     assert one(position, "me", 2) == second
-    position.used("me", (second,))
+    position.used("me", (second,), 0)
     assert one(position, "me", 3) != second
 
 
@@ -224,7 +231,7 @@ def test_it_stays_though_others_found_its_member_down() -> None:
 def test_without_stickiness_each_dial_chooses_anew() -> None:
     position = pool(4, sticky=0, sticky_count=5)
     assert {one(position) for _ in range(100)} == {0, 1, 2, 3}
-    assert position.snapshot(0).identities == 0
+    assert staying(position, 0) == 0
 
 
 def test_it_is_forgotten_for_good() -> None:
@@ -232,8 +239,8 @@ def test_it_is_forgotten_for_good() -> None:
     first = one(position)
     position.forget("me")
     position.forget("nobody")
-    position.used("me", (first,))  # a dial that was under way
-    assert position.snapshot(0).identities == 0
+    position.used("me", (first,), 0)  # a dial that was under way
+    assert staying(position, 0) == 0
     drawn = set()
     for _ in range(40):
         drawn.add(one(position))
@@ -246,7 +253,7 @@ def test_only_so_many_are_remembered_and_the_longest_unseen_goes_first() -> None
     a, b = one(position, "a"), one(position, "b")
     assert one(position, "a") == a
     one(position, "c")
-    assert position.snapshot(0).identities == 2
+    assert staying(position, 0) == 2
     assert one(position, "a") == a
     assert one(position, "b") != b
     a = one(position, "a", 0, a)
@@ -259,7 +266,7 @@ def test_only_so_many_are_remembered_and_the_longest_unseen_goes_first() -> None
 def test_nothing_is_remembered_where_nothing_may_be() -> None:
     position = pool(64, most=0)
     assert len({one(position) for _ in range(20)}) > 1
-    assert position.snapshot(0).identities == 0
+    assert staying(position, 0) == 0
 
 
 # Status and reload
@@ -274,7 +281,7 @@ def test_a_snapshot_names_members_and_nobody_else() -> None:
     fall(position, 1)
     found = position.snapshot(4)
     assert found.strategy == "round-robin"
-    assert found.identities == 2
+    assert staying(position, 4) == 2
     assert [(m.url, m.state, m.held, m.live, m.dials, m.failures, m.latency) for m in found.members] == [
         ("socks5://192.0.2.0:1080", State.UP, 0, 1, 1, 0, 0.25),
         ("socks5://192.0.2.1:1080", State.DOWN, 6, 0, 1, 1, None),
@@ -282,7 +289,7 @@ def test_a_snapshot_names_members_and_nobody_else() -> None:
     text = msgspec.json.encode(found)
     assert b'"down"' in text
     assert not any(word in text for word in (b"alice", b"bob", b"secret", b"u:"))
-    assert position.snapshot(MINUTE).identities == 0
+    assert staying(position, MINUTE) == 0
 
 
 def reloaded(old: Position, *numbers: int, health: config.Health = HEALTH, **keys: object) -> Position:
@@ -304,21 +311,21 @@ def test_a_reload_keeps_what_is_known_of_the_same_members() -> None:
     assert new.scores[0].live == 0, "connections through the old one end here too"
     kept = {who: index for who, index in whose.items() if index == 1}
     assert 0 < len(kept) < len(whose)
-    assert new.snapshot(1).identities == len(kept)
+    assert staying(new, 1) == len(kept)
     assert all(one(new, who) == 2 for who in kept)
 
 
 def test_a_reload_brings_its_own_rules() -> None:
     old = pool(2)
     mine = one(old, "me", 5)
-    old.used("me", (mine,))
+    old.used("me", (mine,), 0)
     assert one(reloaded(old, 0, 1), "me", 604.9) == mine
     assert one(reloaded(old, 0, 1), "me", 605) == 1 - mine
     assert one(reloaded(old, 0, 1, sticky_count=2), "me", 6) == mine
     assert one(reloaded(old, 0, 1, sticky_count=1), "me", 6) == 1 - mine
     assert one(reloaded(old, 0, 1, sticky=MINUTE), "me", 65) == 1 - mine
-    assert reloaded(old, 0, 1, strategy="fail-over").snapshot(0).identities == 0
-    assert reloaded(old, 0, 1, pick=2).snapshot(0).identities == 0
+    assert staying(reloaded(old, 0, 1, strategy="fail-over"), 0) == 0
+    assert staying(reloaded(old, 0, 1, pick=2), 0) == 0
     new = reloaded(old, 0, 1, health=config.Health(failures=2))
     new.scores[0].failed(0, 0)
     assert new.scores[0].state(0) is State.UP
@@ -330,7 +337,7 @@ def test_a_reload_keeps_no_more_than_may_be_remembered() -> None:
         one(old, who)
     new = Position(old.settings, HEALTH, draw=random.Random(3), sticky_most=2)
     new.inherit(old)
-    assert new.snapshot(0).identities == 2
+    assert staying(new, 0) == 2
 
 
 def test_a_pool_that_lists_a_member_twice_is_not_confused() -> None:
@@ -421,7 +428,7 @@ class World:
             tried |= {indexes[-1]}
 
     def succeed(self, identity: str, indexes: Indexes, began: float) -> None:
-        self.position.used(identity, indexes)
+        self.position.used(identity, indexes, self.now)
         if identity in self.homes:
             self.homes[identity].used += 1
         for index in indexes:
