@@ -18,6 +18,7 @@ resolve/      names -> addresses; the only place that may
 admission.py  may this client connect?     policy.py  may this flow go there?
 users.py      is this password right?      route.py   which way does it go, in whose name?
 targets.py    rules about names and addresses
+privacy.py    how names are said, if at all
 log.py        what is said, and what is never said      complaints.py  of what now and then
 exposure.py   what clients give away before we can help
 net/          everything that touches a socket: the engine, streams, the relay

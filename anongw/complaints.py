@@ -5,6 +5,7 @@ was careless when.
 """
 
 from collections.abc import Callable
+from typing import LiteralString
 
 from anongw.errors import Reason
 from anongw.exposure import ADVICE, exposures
@@ -18,9 +19,12 @@ _NO_RESOLVER = "no resolver gave an answer to trust; look at the network and res
 
 
 class Complaints:
-    """Says each thing by `warn`, and not again until its time is over. `now` is in seconds of any clock."""
+    """Says each thing once, and not again until its time is over. `now` is in seconds of any clock.
 
-    def __init__(self, warn: Callable[[str], None]) -> None:
+    `warn` is `log.warning`, except in a test.
+    """
+
+    def __init__(self, warn: Callable[[LiteralString], None]) -> None:
         self._warn = warn
         self._after: dict[str, float] = {}
 
@@ -32,7 +36,7 @@ class Complaints:
         for exposure in exposures(flow):
             self._say(ADVICE[exposure], now, CLIENTS_EVERY)
 
-    def _say(self, text: str, now: float, every: float) -> None:
+    def _say(self, text: LiteralString, now: float, every: float) -> None:
         if now >= self._after.get(text, now):
             self._after[text] = now + every
             self._warn(text)

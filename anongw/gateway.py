@@ -37,6 +37,7 @@ from anongw.net.listen import Listener
 from anongw.net.pipes import Pipes
 from anongw.net.stream import Stream
 from anongw.openings import Openings, open_all
+from anongw.privacy import Privacy, kind_of, place, setting, settings
 from anongw.reporting import changes, status
 from anongw.wire.control import Fields
 from anongw.wire.detect import Protocol, detect
@@ -88,14 +89,18 @@ async def serve(
             tasks.cancel_scope.cancel()
     finally:
         gateway.close()
-    log.logger.info("stopped: {}", gateway.counters.summary())
+    gateway.counters.summary()
 
 
 class Gateway:
     """The listeners, and the rooms of the config that counts now."""
 
     def __init__(
-        self, config: Config, read: Callable[[], Config] | None = None, ledger: Ledger | None = None
+        self,
+        config: Config,
+        read: Callable[[], Config] | None = None,
+        ledger: Ledger | None = None,
+        privacy: Privacy | None = None,
     ) -> None:
         self._read = read
         self._ledger = ledger or alone()
@@ -105,7 +110,8 @@ class Gateway:
         self._own: list[Endpoint] = []
         self._admission = Admission(config.listen.clients, most, limits.per_client, self._ledger.tally)
         self._listeners: list[Listener] = []
-        self._complaints = Complaints(log.logger.warning)
+        self._complaints = Complaints(log.warning)
+        self._privacy = privacy or Privacy(names=config.log.names)
         self.counters = log.Counters()
         self._lasting = Lasting(
             engine=self.engine,
@@ -122,6 +128,7 @@ class Gateway:
         self._tasks: anyio.abc.TaskGroup | None = None
         self._reloading = anyio.Lock()
         self._generation = Generation(config, self._lasting)
+        self._current = self.rooms  # one bound method for all sessions
         self._prepared: Generation | None = None
 
     @property
@@ -226,6 +233,7 @@ class Gateway:
         most, self._room = capacities(config, self._ledger.workers)
         self._admission.retune(config.listen.clients, most, config.limits.per_client)
         self.engine.half_closed = config.limits.half_closed
+        self._privacy.names = config.log.names
         log.setup(config.log)
         old.retire()
         self._tasks.start_soon(_warm_up, new)
@@ -249,7 +257,7 @@ class Gateway:
             sock.close()
             return
         flow = Flow(listener=listener.name, client=client, shared=not listener.local_only)
-        session = Session(flow, self.rooms, local=listener.local_only)
+        session = Session(flow, self._current, local=listener.local_only)
         self.engine.spawn(sock, partial(self._carry, session), session.ended)
 
     async def _carry(self, session: Session, fiber: Fiber, client: Stream) -> Delegate | None:
@@ -272,7 +280,7 @@ class Gateway:
     def _finished(self, flow: Flow) -> None:
         self.counters.finished(flow)
         self._complaints.finished(flow, self.engine.now)
-        log.finished(flow, names=self.config.log.names)
+        log.finished(flow, self._privacy)
 
     def _tell_status(self, _asked: Fields) -> Fields:
         return {"status": self.status()}
@@ -323,7 +331,7 @@ async def _warm_up(generation: Generation) -> None:
     except Refused as refused:
         sentences = (f"a file of certificates cannot be read: {refused.detail}",)
     for sentence in sentences:
-        log.logger.warning("{}", sentence)
+        log.warning("{}", setting(sentence))
 
 
 async def _close_later(generation: Generation) -> None:
@@ -332,13 +340,11 @@ async def _close_later(generation: Generation) -> None:
 
 
 def _bug(error: BaseException) -> None:
-    # The type and the place, never the text: it may quote what it failed on.
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    # The module's name and not its path, which holds a home directory.
-    where = f"{place.tb_frame.f_globals['__name__']}:{place.tb_lineno}" if place is not None else "unknown"
-    log.logger.error("a bug ended a flow: {} at {}", type(error).__name__, where)
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    where = place(last.tb_frame.f_globals["__name__"], last.tb_lineno) if last else setting("unknown")
+    log.error("a bug ended a flow: {} at {}", kind_of(error), where)
 
 
 async def watch_signals(
@@ -362,10 +368,18 @@ async def watch_signals(
 
 async def _reload_and_tell(reload: Callable[[], Awaitable[Reloaded]]) -> None:
     try:
-        found = await reload()
-        log.logger.info("reloaded, changed: {}", ", ".join(found.changed) or "nothing")
-        if found.restart:
-            log.logger.warning("these change at the next start only: {}", ", ".join(found.restart))
+        say_reloaded(await reload())
     except (ConfigError, StartError) as error:
-        for line in str(error).splitlines():
-            log.logger.error("not reloaded, all goes on as before: {}", line)
+        say_not_reloaded(error)
+
+
+def say_reloaded(found: Reloaded) -> None:
+    """What a reload changed that nobody waits to be told of."""
+    log.info("reloaded, changed: {}", settings(found.changed))
+    if found.restart:
+        log.warning("these change at the next start only: {}", settings(found.restart))
+
+
+def say_not_reloaded(error: ConfigError | StartError) -> None:
+    for line in str(error).splitlines():
+        log.error("not reloaded, all goes on as before: {}", setting(line))

@@ -1,18 +1,20 @@
 """What is said, and what is never said.
 
-Rules: by default no line bears a destination, a client's address, a user's name or a credential; `log.names`
-lifts that for all but credentials and says so at the start. The text of an exception is never written, for it
-may quote what it failed on: its type is. What a stranger chose is escaped, so that it cannot forge a line.
+Rules: a line is a constant sentence with gaps, and what fills them is a number, a Reason, or went through
+`privacy.py`, which lets no name pass. So by default no line bears a destination, a client's address, a user's
+name or a credential; `log.names` lifts that for all but credentials and says so at the start. The text of an
+exception is never written, for it may quote what it failed on: its type is. What a stranger chose is escaped,
+so that it cannot forge a line.
 
-At the level "info" a flow that ends as both sides wished leaves no line: when somebody used the network, and
-how much, is a diary too. Refusals are counted; `debug` shows each flow by its number.
+At the level "info" a flow leaves no line: when somebody used the network, and how much, is a diary too.
+Refusals are counted; `debug` shows each flow by its number, and its identity by a pseudonym of this hour.
 """
 
 import logging
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, LiteralString, TextIO
 
 from loguru import logger
 
@@ -20,11 +22,36 @@ from anongw import config
 from anongw.errors import Reason
 from anongw.exposure import Exposure, exposures
 from anongw.flow import Flow
+from anongw.privacy import Kind, Privacy, Shown, counts, kind_of, setting
 
 if TYPE_CHECKING:
     import loguru
 
-__all__ = ["Counters", "RouteCount", "escape", "finished", "label", "logger", "setup"]
+__all__ = [
+    "Counters",
+    "Part",
+    "RouteCount",
+    "error",
+    "escape",
+    "finished",
+    "info",
+    "label",
+    "logger",
+    "setup",
+    "warning",
+]
+
+Part = Shown | int | float | Reason
+
+
+@dataclass(slots=True)
+class _Set:
+    """What `setup` was told."""
+
+    flows: bool = True  # lines about flows are written at all
+
+
+_set = _Set()
 
 
 def setup(settings: config.Log, stream: TextIO | None = None) -> None:
@@ -53,6 +80,7 @@ def setup(settings: config.Log, stream: TextIO | None = None) -> None:
     )
     logger.configure(patcher=_patch)
     logging.basicConfig(handlers=[_Foreign()], level=logging.WARNING, force=True)
+    _set.flows = settings.level == "debug" or (settings.names and settings.level == "info")
     if settings.names:
         # At whatever level shows at all.
         level = "ERROR" if settings.level == "error" else "WARNING"
@@ -61,21 +89,52 @@ def setup(settings: config.Log, stream: TextIO | None = None) -> None:
         )
 
 
-def finished(flow: Flow, *, names: bool) -> None:
-    """One line about a closed flow; `names` is `log.names`."""
-    level = "INFO" if names else "DEBUG"
-    if flow.reason is Reason.INTERNAL:
-        level = "ERROR"
-    logger.log(
-        level,
-        "flow {} {} {}, {} B sent, {} B received{}",
+def info(template: LiteralString, *parts: Part) -> None:
+    """Say how it fares. `template` is a constant with a {} for each part."""
+    _say("INFO", template, parts)
+
+
+def warning(template: LiteralString, *parts: Part) -> None:
+    """Say what a person should look at; as `info`."""
+    _say("WARNING", template, parts)
+
+
+def error(template: LiteralString, *parts: Part) -> None:
+    """Say what went wrong; as `info`."""
+    _say("ERROR", template, parts)
+
+
+def finished(flow: Flow, privacy: Privacy) -> None:
+    """One line about a closed flow, where such lines are written; always about one that a bug ended."""
+    bug = flow.reason is Reason.INTERNAL
+    if not _set.flows and not bug:
+        return
+    level = "ERROR" if bug else "INFO" if privacy.names else "DEBUG"
+    parts: tuple[Part, ...] = (
         flow.number,
-        flow.protocol or "unknown",
-        flow.reason.value if flow.reason else "done",
+        setting(flow.protocol or "unknown"),
+        flow.reason or setting("done"),
         flow.sent,
         flow.received,
-        f", {flow.user or '-'} at {flow.client or 'unix'} to {flow.target or '-'}" if names else "",
     )
+    template: LiteralString = "flow {} {} {}, {} B sent, {} B received"
+    if not privacy.names:
+        _say(level, template + ", {}", (*parts, _whose(flow, privacy)))
+        return
+    names = (
+        privacy.say(Kind.USER, flow.user or "-"),
+        privacy.say(Kind.CLIENT, str(flow.client or "unix")),
+        privacy.say(Kind.TARGET, str(flow.target or "-")),
+    )
+    _say(level, template + ", {} at {} to {}", (*parts, *names))
+
+
+def _whose(flow: Flow, privacy: Privacy) -> Shown:
+    return privacy.say(Kind.IDENTITY, flow.identity) if flow.identity else setting("nobody yet")
+
+
+def _say(level: str, template: str, parts: tuple[Part, ...]) -> None:
+    logger.log(level, template, *(one.value if isinstance(one, Reason) else one for one in parts))
 
 
 def escape(text: str) -> str:
@@ -128,12 +187,11 @@ class Counters:
             self.refused[flow.reason] += 1
             self.bugs += flow.reason is Reason.INTERNAL
 
-    def summary(self) -> str:
-        """One line for the end."""
-        refused = ", ".join(f"{count} {reason.value}" for reason, count in self.refused.most_common())
-        return (
-            f"{self.flows} flows, {self.sent} B sent, {self.received} B received, "
-            f"{self.headers_dropped} unknown header lines dropped; refused: {refused or 'none'}"
+    def summary(self) -> None:
+        """Say it all in one line, at the end."""
+        info(
+            "stopped: {} flows, {} B sent, {} B received, {} unknown header lines dropped; refused: {}",
+            *(self.flows, self.sent, self.received, self.headers_dropped, counts(self.refused)),
         )
 
 
@@ -151,7 +209,7 @@ def _template(record: "loguru.Record") -> str:
 def _patch(record: "loguru.Record") -> None:
     message = record["message"]
     if record["exception"] is not None and record["exception"].type is not None:
-        message = f"{message} ({record['exception'].type.__name__})"
+        message = f"{message} ({kind_of(record['exception'].type)})"
     record["message"] = escape(message)
 
 
@@ -160,5 +218,7 @@ class _Foreign(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         level = "ERROR" if record.levelno >= logging.ERROR else "WARNING"
-        what = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else "a message"
-        logger.log(level, "{} in {} of {}, words left out", what, record.funcName, record.name)
+        raised = record.exc_info[0] if record.exc_info else None
+        what = kind_of(raised) if raised else setting("a message")
+        where = (setting(record.funcName or "-"), setting(record.name))
+        _say(level, "{} in {} of {}, words left out", (what, *where))

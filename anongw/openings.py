@@ -9,11 +9,12 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass
 
+from anongw import log
 from anongw.config import Config
 from anongw.control import bind_control
 from anongw.errors import StartError
-from anongw.log import logger
 from anongw.net.listen import bind, spell
+from anongw.privacy import setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,5 +69,6 @@ def _control(wanted: str, names: tuple[str, ...]) -> socket.socket | None:
         if wanted != "auto":
             raise StartError(f"control.socket: {error.strerror}") from None
         # Nobody asked for one, and whoever is in its way must not keep a gateway from starting.
-        logger.warning("no control socket, so no `anongw status`: {}", error.strerror)
+        why = setting(error.strerror or "it cannot be had")
+        log.warning("no control socket, so no `anongw status`: {}", why)
         return None

@@ -16,6 +16,7 @@ from anongw.generation import Generation
 from anongw.log import Counters
 from anongw.outbound.chain import Chain
 from anongw.outbound.position import Position
+from anongw.privacy import setting
 
 # What was bound, allotted or handed out at the start and stays so until the next one.
 _FIXED = frozenset(
@@ -34,11 +35,11 @@ def status(
         version=__version__,
         generation=generation.number,
         uptime=round(now - started, 1),
-        listeners=tuple(listeners),
+        listeners=tuple(map(setting, listeners)),
         flows=counters.flows,
         live=live,
         routes=tuple(
-            RouteStatus(name=name, flows=route.flows, sent=route.sent, received=route.received)
+            RouteStatus(name=setting(name), flows=route.flows, sent=route.sent, received=route.received)
             for name, route in sorted(counters.routes.items())
         ),
         refused=dict(counters.refused),
@@ -77,14 +78,14 @@ def _differing(old: Config, new: Config) -> Iterator[str]:
 
 
 def _chain(name: str, chain: Chain, now: float) -> ChainStatus:
-    return ChainStatus(name=name, hops=tuple(_hop(position, now) for position in chain.positions))
+    return ChainStatus(name=setting(name), hops=tuple(_hop(position, now) for position in chain.positions))
 
 
 def _hop(position: Position, now: float) -> HopStatus:
     found = position.snapshot(now)
     members = tuple(
         MemberStatus(
-            label=member.url,
+            label=setting(member.url),
             state=member.state.value,
             live=member.live,
             dials=member.dials,

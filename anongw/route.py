@@ -5,6 +5,7 @@ kept connections, the DNS cache, exits of chains and what hops are told are all 
 returns.
 """
 
+import sys
 from collections.abc import Sequence
 
 from anongw import config
@@ -31,7 +32,7 @@ def identify(flow: Flow, settings: config.Identity) -> str:
         identity = f"{identity} from {flow.client}"
     if settings.by_destination and flow.target is not None:
         identity = f"{identity} to {flow.target.host}"
-    return identity
+    return sys.intern(identity)  # one string for all flows of one identity
 
 
 class Table:

@@ -12,6 +12,7 @@ import pytest
 
 from anongw.errors import StartError
 from anongw.gateway import serve
+from tests.support.backends import as_the_program
 from tests.support.gateway import Running, basic, config, running, user
 from tests.support.raw_origin import OK, Line, Origin, meanwhile
 from tests.support.sockets import descriptors
@@ -103,7 +104,7 @@ def start(backend: str, *settings: str) -> None:
         stop = anyio.Event()
         await serve(config(*settings), ready=lambda _: stop.set(), stop=stop, signals=False)
 
-    anyio.run(run, backend=backend)
+    anyio.run(run, backend=backend, backend_options=as_the_program(backend))
 
 
 # Who may connect

@@ -12,7 +12,8 @@ from anongw.address import Endpoint
 from anongw.errors import Reason, Refused
 from anongw.exposure import Exposure
 from anongw.flow import Flow
-from anongw.log import Counters, escape, finished, logger, setup
+from anongw.log import Counters, error, escape, finished, info, logger, setup, warning
+from anongw.privacy import Privacy, setting
 
 SECRETS = ("hunter2", "secret.example", "192.0.2.77", "alice")
 
@@ -52,26 +53,26 @@ def flow(reason: Reason | None = None) -> Flow:
 @pytest.mark.parametrize("reason", [None, *Reason])
 def test_by_default_a_line_names_nobody(reason: Reason | None) -> None:
     out = log()
-    finished(flow(reason), names=False)
+    finished(flow(reason), Privacy())
     line = out.getvalue()
     assert "flow 7 socks5" in line
-    assert "10 B sent, 2000 B received" in line
+    assert "10 B sent, 2000 B received, identity~" in line
     assert (reason.value if reason else "done") in line
     assert not [secret for secret in SECRETS if secret in line]
 
 
 def test_at_info_a_flow_leaves_no_line_but_a_bug_does() -> None:
     out = log("info")
-    finished(flow(), names=False)
-    finished(flow(Reason.FORBIDDEN), names=False)
+    finished(flow(), Privacy())
+    finished(flow(Reason.FORBIDDEN), Privacy())
     assert out.getvalue() == ""
-    finished(flow(Reason.INTERNAL), names=False)
+    finished(flow(Reason.INTERNAL), Privacy())
     assert "flow 7 socks5 internal" in out.getvalue()
 
 
 def test_names_are_told_where_asked_for_and_a_warning_comes_first() -> None:
     out = log("info", names=True)
-    finished(flow(), names=True)
+    finished(flow(), Privacy(names=True))
     warning, line = out.getvalue().splitlines()
     assert "WARNING" in warning
     assert "names are on" in warning
@@ -172,18 +173,39 @@ def test_what_libraries_say_is_noted_without_its_words() -> None:
     assert not [secret for secret in SECRETS if secret in out.getvalue()]
 
 
+def test_a_flow_that_never_asked_is_nobodys() -> None:
+    out = log()
+    finished(Flow("127.0.0.1:1080", number=7, protocol="socks5"), Privacy())
+    assert out.getvalue().endswith("flow 7 socks5 done, 0 B sent, 0 B received, nobody yet\n")
+
+
+def test_what_is_said_is_a_constant_sentence_with_gaps() -> None:
+    out = log()
+    info("{} and {}", 1, Reason.FORBIDDEN)
+    warning("{}", setting("a {} of a config"))
+    error("all is lost")
+    lines = out.getvalue().splitlines()
+    assert lines[0].endswith(" INFO    1 and forbidden")
+    assert lines[1].endswith(" WARNING a {} of a config")
+    assert lines[2].endswith(" ERROR   all is lost")
+
+
 def test_counters_sum_and_name_nobody() -> None:
+    out = log("info")
     counters = Counters()
     for reason in (None, None, Reason.FORBIDDEN, Reason.FORBIDDEN, Reason.INTERNAL):
         counters.finished(flow(reason))
     assert (counters.flows, counters.sent, counters.received, counters.bugs) == (5, 50, 10000, 1)
     assert counters.refused == {Reason.FORBIDDEN: 2, Reason.INTERNAL: 1}
-    assert counters.summary() == (
-        "5 flows, 50 B sent, 10000 B received, 0 unknown header lines dropped; "
+    counters.summary()
+    Counters().summary()
+    first, second = out.getvalue().splitlines()
+    assert first.endswith(
+        "stopped: 5 flows, 50 B sent, 10000 B received, 0 unknown header lines dropped; "
         "refused: 2 forbidden, 1 internal"
     )
-    assert Counters().summary().endswith("refused: none")
-    assert not [secret for secret in SECRETS if secret in f"{counters} {counters.summary()}"]
+    assert second.endswith("refused: none")
+    assert not [secret for secret in SECRETS if secret in f"{counters} {out.getvalue()}"]
 
 
 def test_what_clients_give_away_is_counted_in_flows_and_bytes() -> None:

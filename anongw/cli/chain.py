@@ -150,10 +150,9 @@ def test(
 
 def _examine(config: Config, target: Endpoint | None, timeout: float | None) -> "Findings":
     """With its progress on the terminal."""
-    import anyio
-
     from anongw.cli.examination import examine, objection
     from anongw.cli.findings import progress
+    from anongw.net.loop import run as run_in_loop
 
     (chain,) = config.chains.values()
     if target and (why := objection(target, config, chain)):
@@ -163,7 +162,7 @@ def _examine(config: Config, target: Endpoint | None, timeout: float | None) -> 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with progress(len(chain.hop), looks) as told:
-            return anyio.run(partial(examine, config, chain, target=target, seconds=timeout, told=told))
+            return run_in_loop(partial(examine, config, chain, target=target, seconds=timeout, told=told))
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
     except Exception as error:  # noqa: BLE001 (a bug: the text of an exception may name someone)

@@ -215,13 +215,12 @@ def _supervise(
 
 def _in_loop(work: Callable[[], Awaitable[T]], config: Config) -> T:
     """Run the gateway; whatever it fails with becomes one line, which quotes nothing."""
-    import anyio
-
     from anongw import log
+    from anongw.net.loop import run as run_in_loop
 
     log.setup(config.log)
     try:
-        return anyio.run(work)
+        return run_in_loop(work)
     except Exception as caught:  # noqa: BLE001 (a bug: the text of an exception may name someone)
         error = first_of(caught)
         if isinstance(error, StartError):

@@ -200,7 +200,7 @@ class Http:
             fiber.within(session.rooms.limits.request, Reason.IDLE_TIMEOUT)
             try:
                 while not len(reader) and not reader.eof:
-                    await self._client.fill()
+                    await self._client.arrive()
             except Refused:
                 return False
             if not len(reader):

@@ -42,7 +42,7 @@ def _log(see: Glimpse, config: Config) -> dict[Fact, Cell]:
     if not config.log.names:
         cells = nothing("log.names", "its lines name nobody")
         if level in _WITHOUT:
-            cells[Fact.TIMING] = yes("log.level", "a line for each connection, by number")
+            cells[Fact.TIMING] = yes("log.level", "a line for each connection, by number and pseudonym")
         return cells
     if level not in _WITH_NAMES:
         return nothing("log.level", f"connections have no line at level {level}")

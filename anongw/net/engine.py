@@ -9,6 +9,7 @@ few anyio tasks that flows wait for. Fair: events, accepts and bytes are bounded
 has its say between turns.
 """
 
+import select
 import socket
 import time
 from collections.abc import Callable, Coroutine
@@ -21,13 +22,17 @@ from anyio.lowlevel import checkpoint
 from anongw.errors import Reason, Refused
 from anongw.net.fiber import Carry, Fiber, Host, Job
 from anongw.net.keepalive import KEEPALIVE_LOOK, look
+from anongw.net.loop import claim
 from anongw.net.stream import Stream
 from anongw.net.wait import LAST, READ, Source
 
-# Seconds of turns after which the event loop's other tasks (resolvers, signals) run.
+# Seconds of turns after which the event loop's other tasks (resolvers, signals) run, where no loop of ours
+# has us serve a batch at a time.
 VISIT_AFTER = 0.005
 # Seconds between two looks at the deadlines. Coarse: one sweep serves all and no step pays for a timer.
 SWEEP_INTERVAL = 0.25
+# Each client keeps this number: let it be one object.
+_READ_OR_LAST = READ | LAST
 
 
 class Engine(Host):
@@ -42,7 +47,8 @@ class Engine(Host):
     def __init__(
         self, *, half_closed: float = 10.0, on_bug: Callable[[BaseException], None] = lambda _bug: None
     ) -> None:
-        super().__init__()
+        self._beneath = claim()
+        super().__init__(self._beneath.epoll if self._beneath else select.epoll())
         self.half_closed = half_closed
         self.stopping = False  # whoever finishes a piece of work takes no other
         self.bugs = 0  # exceptions that no flow should have raised
@@ -75,7 +81,7 @@ class Engine(Host):
         client = fiber.adopt(sock, Reason.CLIENT_GONE)
         fiber.client = client
         try:
-            self.arm(client, READ | LAST)
+            self.arm(client, _READ_OR_LAST)
             fiber.start(carry(fiber, client))
         except Refused as refused:
             fiber.drop(refused.reason)
@@ -100,7 +106,10 @@ class Engine(Host):
             self.close(source)
         self._in_turn = False
         self.settle()
-        self._epoll.close()
+        if self._beneath is None:
+            self._epoll.close()
+        else:
+            self._beneath.claimed = False
 
     async def drained(self) -> None:
         """Wait until no flow is left."""
@@ -151,6 +160,8 @@ class Engine(Host):
         self.settle()
 
     async def _loop(self) -> None:
+        if self._beneath is not None:
+            await self._beneath.carry(self.serve)
         visited = time.monotonic()
         while True:
             if not self.turn():

@@ -311,6 +311,9 @@ class Fiber:
             self.end(self._dying)
             return
         self._delegate = delegate
+        # A delegate takes no steps, and may idle in a crowd: it keeps nothing of them.
+        del self._context
+        self._deadline = math.inf
         self._leaving = None
         for stream in self.streams:
             stream.owner = delegate

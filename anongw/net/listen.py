@@ -11,6 +11,7 @@ import os
 import socket
 import stat
 from collections.abc import Callable
+from functools import lru_cache
 
 from anongw.address import Address
 from anongw.net.engine import Engine
@@ -198,9 +199,12 @@ def _unlink(path: str) -> None:
 
 def _address(peer: object) -> Address | None:
     """The client's address from accept(2); None for a Unix socket, which has none."""
-    if not isinstance(peer, tuple):
-        return None
-    host = str(peer[0])
+    return _parsed(peer[0]) if isinstance(peer, tuple) else None
+
+
+# Most clients of a gateway are one machine's: its connections share one value, and none is parsed again.
+@lru_cache(maxsize=4)
+def _parsed(host: str) -> Address:
     if ":" in host:
         return ipaddress.IPv6Address(host.partition("%")[0])
     # A third of the time that parsing the text would take, on every accept.

@@ -21,15 +21,18 @@ from anongw.net.wait import GONE, Source
 # where each of them moves the relay's whole budget.
 EVENTS_A_TURN = 64
 
+# Descriptors and their events, as epoll tells them.
+Batch = list[tuple[int, int]]
+
 
 class Poller(ABC):
     """Sources, their owners and their events; `now` is the clock of all deadlines, in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, epoll: select.epoll) -> None:
         self.now = time.monotonic()
         self.buffer = bytearray(CHUNK)  # every read goes through it: no allocation for each
         self.view = memoryview(self.buffer)
-        self._epoll = select.epoll()
+        self._epoll = epoll
         self._watched: dict[int, Source] = {}
         self._dead: list[socket.socket] = []
         self._in_turn = False
@@ -105,20 +108,27 @@ class Poller(ABC):
     def turn(self) -> bool:
         """Serve one batch of events without waiting; False if there was none."""
         batch = self._epoll.poll(0, EVENTS_A_TURN)
-        if not batch:
-            return False
+        if batch:
+            self.serve(batch)
+        return bool(batch)
+
+    def serve(self, batch: Batch) -> Batch:
+        """Tell the owners of their events; those of descriptors that nobody here watches are returned."""
         self.now = time.monotonic()
         self._in_turn = True
+        others: Batch = []
         try:
             watched = self._watched
             for fd, events in batch:
                 source = watched.get(fd)
-                if source is not None:
-                    try:
-                        source.owner.ready(source, events)
-                    except Exception as bug:  # noqa: BLE001 - whatever it is, the others are served
-                        self.blame(source, bug)
+                if source is None:
+                    others.append((fd, events))
+                    continue
+                try:
+                    source.owner.ready(source, events)
+                except Exception as bug:  # noqa: BLE001 - whatever it is, the others are served
+                    self.blame(source, bug)
         finally:
             self._in_turn = False
             self.settle()
-        return True
+        return others

@@ -37,7 +37,6 @@ class _Direction:
     """Bytes from `source` to `sink`, and how far it has come."""
 
     __slots__ = (
-        "bulk",
         "ended",
         "full_reads",
         "pending",
@@ -54,10 +53,14 @@ class _Direction:
         self.pending: memoryview | None = None  # read and not yet taken by the sink
         self.pipe: Pipe | None = None
         self.piped = 0  # bytes in the pipe
-        self.full_reads = 0
-        self.bulk = False
+        self.full_reads = 0  # in a row, up to now
         self.ended = False  # nothing more will come this way
         self.plain = False  # open, not bulk, and nothing waits for the sink
+
+    @property
+    def bulk(self) -> bool:
+        """So much comes that splice is worth its pipe."""
+        return self.full_reads >= _BULK_AFTER
 
     @property
     def blocked(self) -> bool:
@@ -96,7 +99,7 @@ class Relay:
             source = direction.source
             # A FIN may be told of twice, as something to read and as an end: to ask for less would be a call.
             self._engine.watch(source, READ, keep=LAST)
-            direction.pending = memoryview(source.reader.take()) or None
+            direction.pending = memoryview(source.hand_over()) or None
             direction.plain = direction.pending is None
         # Only now: moving bytes one way may find the other side broken, and read what it said.
         for direction in (self._up, self._down):
@@ -188,7 +191,6 @@ class Relay:
             direction.full_reads = 0
         else:
             direction.full_reads += 1
-            direction.bulk = direction.full_reads >= _BULK_AFTER
             return count
         return 0
 
@@ -210,7 +212,7 @@ class Relay:
         self.active = self._engine.now
         direction.piped = count
         # Small pieces are cheaper to copy.
-        direction.bulk = count >= min(CHUNK, most)
+        direction.full_reads = _BULK_AFTER if count >= min(CHUNK, most) else 0
         return count if self._drain(direction) else 0
 
     def _drain(self, direction: _Direction) -> bool:

@@ -8,6 +8,7 @@ with this stream's own `lost` reason here and nowhere else. Only the engine clos
 """
 
 import fcntl
+import select
 import socket
 import struct
 import time
@@ -97,15 +98,32 @@ class Stream:
             await park((self, READ))
         return count > 0
 
+    async def arrive(self) -> None:
+        """Wait until something has arrived, and take it: for when nothing is expected to be here yet.
+
+        `fill` would try first, and a try in vain costs as much as the wait.
+        """
+        await park((self, READ))
+        while self._receive() is None:
+            await park((self, READ))
+
     async def give_way(self) -> None:
         """Let the others have their turn, if this flow has had one without ever waiting."""
         if self._had_its_turn():
             await park((self, WRITE))
 
-    def fill_now(self) -> bool | None:
-        """Like `fill` without waiting; None if nothing has arrived."""
-        count = self._receive()
-        return None if count is None else count > 0
+    def is_silent(self) -> bool:
+        """Nothing has arrived that nobody has taken from the kernel: no byte, no end, no error."""
+        # By poll, which has no exception to make where there is nothing.
+        look = select.poll()
+        look.register(self.fd, select.POLLIN | select.POLLRDHUP)
+        return not look.poll(0)
+
+    def hand_over(self) -> bytes:
+        """What came early, for whoever uses the socket itself from now on: this stream reads no more."""
+        early = self.reader.take()
+        del self.reader  # a tenth of what an idle tunnel would hold
+        return early
 
     async def read(self, codec: Generator[None, None, T]) -> T:
         """Drive a codec over the reader, feeding it from the socket.

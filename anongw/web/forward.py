@@ -94,6 +94,8 @@ class Forward:
         fiber.within(self._limits.response, Reason.UPSTREAM_TIMEOUT)
 
     async def _final_head(self, request: Request, upstream: Stream) -> ResponseHead:
+        if not len(upstream.reader):
+            await upstream.arrive()
         for _ in range(INTERIM_MOST):
             head = await upstream.read(
                 http1.response_head(upstream.reader, self._head_limits, request.method)

@@ -8,7 +8,6 @@ next request. Bounded in number, per origin and in all, and in time.
 from collections import OrderedDict
 
 from anongw.config import Limits
-from anongw.errors import Refused
 from anongw.net.engine import Engine
 from anongw.net.fiber import Fiber
 from anongw.net.stream import Stream
@@ -38,7 +37,8 @@ class Pool:
         while streams:
             stream = streams[-1]
             self._remove(stream)
-            if _silent(stream) and _still_silent(stream):
+            # Not only what the engine has told us of: what came since would be read as the next answer.
+            if _silent(stream) and stream.is_silent():
                 fiber.take(stream)
                 return stream
             stream.close()
@@ -97,11 +97,3 @@ class Pool:
 def _silent(stream: Stream) -> bool:
     """Nothing has been read and not used."""
     return not len(stream.reader) and not stream.reader.eof
-
-
-def _still_silent(stream: Stream) -> bool:
-    """Nothing has come that the engine has not told us of yet: it would be read as the next answer."""
-    try:
-        return stream.fill_now() is None
-    except Refused:
-        return False

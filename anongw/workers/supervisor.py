@@ -26,11 +26,12 @@ from anongw import log
 from anongw.config import Config, ConfigError
 from anongw.control import Declined, Reloaded, Status
 from anongw.errors import StartError
-from anongw.gateway import capacities, may_follow
+from anongw.gateway import capacities, may_follow, say_not_reloaded, say_reloaded
 from anongw.ledger import Books
 from anongw.openings import Openings, open_all
 from anongw.outbound.health import NUMBERS
 from anongw.outbound.stays import RECORD_BYTES
+from anongw.privacy import ROTATE_EVERY, Privacy, setting
 from anongw.reporting import changes
 from anongw.wire.control import Fields
 from anongw.workers.channel import (
@@ -112,6 +113,7 @@ class Supervisor:
         self._in_loop = in_loop
         self._read = reload
         self._books = _books(config)
+        self._privacy = Privacy(names=config.log.names)
         self._crew = Crew(self._work, self._shed)
         self._paces = {index: pace() for index in range(workers)}
         self._due = dict.fromkeys(range(workers), 0.0)  # which are to be forked, and when
@@ -139,6 +141,8 @@ class Supervisor:
             self._selector.register(woken, selectors.EVENT_READ)
             try:
                 while self._crew.alive or self._stop_by is None:
+                    # Its keys go on with the hours, so that no worker is given one that is over.
+                    self._privacy.turn()
                     self._fork_due()
                     self._pump(self._next())
                     self._obey_signals()
@@ -148,14 +152,15 @@ class Supervisor:
                 for worker in self._crew.alive.values():
                     self._crew.kill(worker)
                 self._selector.close()
-        log.logger.info("stopped: {}", summed(self._counted).summary())
+        summed(self._counted).summary()
 
     # Life and death
 
     def _work(self, index: int, channel: Channel) -> None:
         """What a worker does with its life, in its own process."""
         log.label(f"worker {index + 1}: ")
-        self._in_loop(partial(work, self._config, self._books.worker(index), self._openings, channel))
+        ledger = self._books.worker(index)
+        self._in_loop(partial(work, self._config, ledger, self._openings, self._privacy, channel))
 
     def _shed(self) -> None:
         self._selector.close()
@@ -191,7 +196,8 @@ class Supervisor:
         self._replaced += 1
         self._due[worker.index] = time.monotonic() + pause
         later = f"in {pause:g} s" if pause else "now"
-        log.logger.error("{}: {}, and is replaced {}", said, worker.error or "no reason given", later)
+        why = setting(worker.error or "no reason given")
+        log.error("{}: {}, and is replaced {}", setting(said), why, setting(later))
 
     def _is_hopeless(self, index: int) -> bool:
         """Whether this worker has died young over and over, and looks no better now."""
@@ -206,12 +212,12 @@ class Supervisor:
 
     # What comes in
 
-    def _next(self) -> float | None:
+    def _next(self) -> float:
         """Seconds until something is to be done without anybody's asking for it."""
         times = [*self._due.values(), *([self._stop_by] if self._stop_by is not None else [])]
-        return max(0.0, min(times) - time.monotonic()) if times else None
+        return max(0.0, min(times, default=time.monotonic() + ROTATE_EVERY) - time.monotonic())
 
-    def _pump(self, seconds: float | None) -> None:
+    def _pump(self, seconds: float) -> None:
         """Wait for something, so long at the most, and note what came."""
         for key, _ in self._selector.select(seconds):
             if key.data is None:
@@ -327,6 +333,7 @@ class Supervisor:
             raise StartError(errors[0])
         self._config = fixed
         self._generation += 1
+        self._privacy.names = new.log.names
         log.setup(new.log)
         return changes(old, new, self._generation)
 
@@ -346,12 +353,9 @@ class Supervisor:
     def _reload_and_tell(self) -> None:
         try:
             found = self._reload()
-            log.logger.info("reloaded, changed: {}", ", ".join(found.changed) or "nothing")
-            if found.restart:
-                log.logger.warning("these change at the next start only: {}", ", ".join(found.restart))
+            say_reloaded(found)
         except (ConfigError, StartError) as error:
-            for line in str(error).splitlines():
-                log.logger.error("not reloaded, all goes on as before: {}", line)
+            say_not_reloaded(error)
 
     def _stop(self) -> None:
         again = self._stop_by is not None

@@ -19,6 +19,7 @@ from anongw.errors import StartError
 from anongw.gateway import Gateway, watch_signals
 from anongw.ledger import Ledger
 from anongw.openings import Openings
+from anongw.privacy import Privacy
 from anongw.wire.control import Fields
 from anongw.workers.channel import (
     Abandon,
@@ -37,20 +38,23 @@ from anongw.workers.channel import (
 from anongw.workers.shares import share
 
 
-async def work(config: Config, ledger: Ledger, openings: Openings, channel: Channel) -> None:
+async def work(
+    config: Config, ledger: Ledger, openings: Openings, privacy: Privacy, channel: Channel
+) -> None:
     """Serve until told to stop.
 
     Args:
         config: the whole gateway's.
         ledger: what this worker shares with the others.
         openings: where they all listen.
+        privacy: with the key that all of them say names by.
         channel: to the parent.
 
     Raises:
         StartError: something cannot be had.
 
     """
-    gateway = Gateway(share(config, ledger.index), ledger=ledger)
+    gateway = Gateway(share(config, ledger.index), ledger=ledger, privacy=privacy)
     worker = _Worker(gateway, ledger.index, channel)
     try:
         gateway.listen(openings)

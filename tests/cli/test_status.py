@@ -21,6 +21,7 @@ from anongw.control import Command, Control, Declined, Reloaded
 from anongw.net.engine import Engine
 from anongw.wire.control import ANSWER_MOST, Fields, ask
 from tests.cli.test_tables import FULL
+from tests.support.backends import as_the_program
 from tests.support.raw_origin import PATIENCE, meanwhile
 
 
@@ -42,7 +43,7 @@ def full(_: Fields) -> Fields:
 @contextmanager
 def serving(backend: str, port: int = 1080, setting: str = "auto", **commands: Command) -> Iterator[Path]:
     """The control socket of a gateway, in a thread."""
-    with start_blocking_portal(backend) as portal:
+    with start_blocking_portal(backend, as_the_program(backend)) as portal:
         stop = portal.call(anyio.Event)
 
         async def serve(*, task_status: anyio.abc.TaskStatus[str]) -> None:

@@ -22,6 +22,7 @@ from anongw.net.relay import Relay
 from anongw.net.stream import CHUNK, Stream
 from anongw.net.tls import hop_context
 from anongw.net.tls_client import RECORD_MOST, TlsClient
+from tests.support.backends import Backend, run_on
 from tests.support.bridge_script import play
 from tests.support.bridged import Bridged, bridged
 from tests.support.driven import driven
@@ -249,14 +250,14 @@ async def test_an_epoll_that_takes_no_more_leaves_nothing_open() -> None:
 
 @VERSIONS
 def test_each_side_hears_exactly_what_the_other_said_whatever_both_do(
-    version: ssl.TLSVersion, anyio_backend: str
+    version: ssl.TLSVersion, anyio_backend: Backend
 ) -> None:
     outcomes: Counter[str] = Counter()
 
     @settings(max_examples=120, deadline=None)
     @given(script=SCRIPTS)
     def run(script: Script) -> None:
-        anyio.run(play, version, script, outcomes, backend=anyio_backend)
+        run_on(anyio_backend, play, version, script, outcomes)
 
     run()
     assert {"both said their last", "cut up", "cut down", "stalled up", "stalled down"} <= set(+outcomes)

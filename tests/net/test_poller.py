@@ -1,6 +1,7 @@
 """Each rule of `net/poller.py`, on a poller without an event loop."""
 
 import os
+import select
 import socket
 from collections.abc import Callable, Iterator
 
@@ -16,7 +17,7 @@ class Bench(Poller):
     """A poller with its sources; closes all at the end."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(select.epoll())
         self.blamed: list[Exception] = []
         self.made: list[socket.socket] = []
 

@@ -6,7 +6,6 @@ How a tunnel ends has its own tests, in `tests/whole/test_tunnel_ends.py`.
 import os
 from collections import Counter
 
-import anyio
 import pytest
 from hypothesis import example, given, settings
 
@@ -14,6 +13,7 @@ from anongw.errors import Reason, Refused
 from anongw.net.pipes import PIPE_SIZE
 from anongw.net.relay import BUDGET
 from anongw.net.stream import CHUNK
+from tests.support.backends import Backend, run_on
 from tests.support.driven import driven
 from tests.support.sockets import Kind
 from tests.support.tunnel import DATA, SMALL, SPLICED, WAYS, CountedPipes, Tunnel, ends, relaying, stall
@@ -269,7 +269,7 @@ async def test_bulk_does_not_starve_a_ping_pong() -> None:
                 assert engine.turns - before <= 2, "one turn serves everybody who was ready"
 
 
-def test_each_side_hears_exactly_what_the_other_said_whatever_both_do(anyio_backend: str) -> None:
+def test_each_side_hears_exactly_what_the_other_said_whatever_both_do(anyio_backend: Backend) -> None:
     outcomes: Counter[str] = Counter()
 
     @settings(max_examples=120, deadline=None)
@@ -291,7 +291,7 @@ def test_each_side_hears_exactly_what_the_other_said_whatever_both_do(anyio_back
     )
     @given(script=SCRIPTS)
     def run(script: Script) -> None:
-        anyio.run(play, script, outcomes, backend=anyio_backend)
+        run_on(anyio_backend, play, script, outcomes)
 
     run()
     assert {

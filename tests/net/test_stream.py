@@ -1,5 +1,6 @@
 """Each rule of `net/stream.py`, on real sockets driven by a real engine."""
 
+import math
 import socket
 from collections.abc import Generator
 from contextlib import suppress
@@ -20,7 +21,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.buffer = bytearray(CHUNK)
-        self.now = 0.0
+        self.now = math.inf  # nobody's turn is ever over
         self.closed: list[Stream] = []
 
     def close(self, stream: Stream) -> None:
@@ -32,6 +33,18 @@ class Desk:
 def stream_on(sock: socket.socket) -> Stream:
     desk = Desk()
     return Stream(sock, desk, desk, Reason.UPSTREAM_CLOSED)
+
+
+def filled(stream: Stream) -> bool | None:
+    """What `fill` says at once; None where it would wait."""
+    step = stream.fill()
+    try:
+        step.send(None)
+    except StopIteration as done:
+        said: bool = done.value
+        return said
+    step.close()
+    return None
 
 
 @KINDS
@@ -54,17 +67,54 @@ async def test_fill_takes_what_is_there_and_waits_for_what_is_not(kind: Kind) ->
         assert seen == [(True, b"first"), (True, b"second"), (False, b"")]
 
 
-def test_fill_now_says_what_has_happened_so_far() -> None:
+def test_fill_says_what_has_happened_so_far() -> None:
     near, far = pair()
     with near, far:
         stream = stream_on(near)
-        assert stream.fill_now() is None
+        assert filled(stream) is None
         far.send(b"x")
-        assert stream.fill_now() is True
+        assert filled(stream) is True
         far.shutdown(socket.SHUT_WR)
-        assert stream.fill_now() is False
+        assert filled(stream) is False
         assert stream.reader.eof
         assert stream.reader.take() == b"x"
+
+
+@KINDS
+async def test_arrive_waits_and_takes_what_comes(kind: Kind) -> None:
+    async with driven() as engine:
+        seen: list[bytes] = []
+
+        async def carry(fiber: Fiber, client: Stream) -> None:
+            while not client.reader.eof:
+                await client.arrive()
+                seen.append(client.reader.take())
+
+        flow = engine.flow(carry, kind=kind)
+        await engine.at_rest()
+        assert not seen
+        await flow.peer.send(b"x")
+        await engine.at_rest()
+        flow.peer.last()
+        assert await flow.over() is None
+        assert seen == [b"x", b""]
+
+
+@pytest.mark.parametrize("how", ["a byte", "an end", "a reset"])
+def test_a_stream_is_silent_until_something_happens_on_it(how: str) -> None:
+    near, far = pair()
+    with near, far:
+        stream = stream_on(near)
+        far.send(b"x")
+        filled(stream)
+        assert stream.is_silent(), "what was taken is in the reader"
+        if how == "a byte":
+            far.send(b"y")
+        elif how == "an end":
+            far.shutdown(socket.SHUT_WR)
+        else:
+            reset(far)
+        assert not stream.is_silent()
 
 
 def test_one_call_takes_a_chunk_at_most() -> None:
@@ -73,7 +123,7 @@ def test_one_call_takes_a_chunk_at_most() -> None:
         stream = stream_on(near)
         far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * CHUNK)
         assert far.send(bytes(CHUNK + 1)) == CHUNK + 1
-        while stream.fill_now():
+        while filled(stream):
             assert len(stream.reader) <= CHUNK
             stream.reader.take()
         assert stream.received == CHUNK + 1
@@ -146,7 +196,7 @@ async def test_send_waits_while_the_peer_does_not_take_it(kind: Kind) -> None:
 @pytest.mark.parametrize("lost", [Reason.CLIENT_GONE, Reason.UPSTREAM_CLOSED])
 def test_an_error_of_the_socket_is_the_streams_own_reason(lost: Reason) -> None:
     def fill(stream: Stream) -> None:
-        stream.fill_now()
+        filled(stream)
 
     def send(stream: Stream) -> None:
         stream.send(b"x").send(None)
@@ -167,7 +217,7 @@ def test_the_detail_of_a_loss_names_no_address() -> None:
     with near:
         reset(far)
         with pytest.raises(Refused) as refused:
-            stream_on(near).fill_now()
+            filled(stream_on(near))
         assert refused.value.detail == "ConnectionResetError"
         assert refused.value.__cause__ is None
 
@@ -193,7 +243,7 @@ def test_saying_our_last_lets_the_peer_go_on_and_is_harmless_when_it_is_gone() -
         stream.send_eof()
         assert far.recv(1) == b""
         far.send(b"still here")
-        assert stream.fill_now() is True
+        assert filled(stream) is True
         reset(far)
         stream.send_eof()
 

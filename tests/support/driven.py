@@ -13,6 +13,7 @@ import anyio
 from anongw.errors import Reason
 from anongw.net.engine import Engine
 from anongw.net.fiber import Carry, Fiber
+from anongw.net.poller import Batch
 from anongw.net.stream import Stream
 from tests.support.sockets import Kind, Peer, descriptors, pair
 
@@ -57,11 +58,18 @@ class DrivenEngine(Engine):
         self.sockets: list[socket.socket] = []  # the test's, closed at its end
 
     def turn(self) -> bool:
-        self.turns += 1
         served = super().turn()
-        if served and self._turned is not None:
-            self._turned.set()
+        if not served:
+            self.turns += 1
         return served
+
+    def serve(self, batch: Batch) -> Batch:
+        others = super().serve(batch)
+        if len(others) < len(batch):
+            self.turns += 1
+            if self._turned is not None:
+                self._turned.set()
+        return others
 
     def flow(
         self,

@@ -17,8 +17,9 @@ import anyio.abc
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from anongw import gateway, log
-from anongw.config import Config, load
+from anongw.config import Config, Log, load
 from anongw.users import hash_password
+from tests.support.backends import as_the_program
 from tests.support.raw_origin import PATIENCE, Line
 from tests.support.sockets import descriptors
 
@@ -105,13 +106,14 @@ def config(*settings: str) -> Config:
 
 @contextmanager
 def running(backend: str, *settings: str) -> Iterator[Running]:
-    """Run `gateway.serve`. At the end it is stopped, and must have left no descriptor open."""
+    """Run `gateway.serve`, as the program does. At the end it is stopped, and must have left nothing open."""
     lines: list[str] = []
+    log.setup(Log(level="debug"))
     log.logger.remove()
     log.logger.add(lambda line: lines.append(str(line)), level="DEBUG", format="{message}")
     # The tests' own connections are closed inside the block.
     before = descriptors()
-    with start_blocking_portal(backend) as portal:
+    with start_blocking_portal(backend, as_the_program(backend)) as portal:
         stop = portal.call(anyio.Event)
 
         async def serve(*, task_status: anyio.abc.TaskStatus[tuple[str, ...]]) -> None:

@@ -1,7 +1,8 @@
 """A gateway in a process of its own, as its user starts it: `python -m anongw serve`.
 
 It must start, live and end well: whoever leaves the `with` block without having stopped it gets an assertion
-unless SIGTERM ends it with status 0 and without a traceback.
+unless SIGTERM ends it with status 0 and without a traceback. And it must have kept silent: unless its names
+were asked for, nothing that a flow of it knew may stand in anything that it has said (silence.py).
 """
 
 import os
@@ -12,10 +13,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.silence import Silence, answers
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = (sys.executable, "-m", "anongw")
 # Seconds after which a process that does not end fails its test.
 PATIENCE = 30.0
+_CONTROL = "control.socket=/"
 
 
 class Gateway:
@@ -104,11 +108,14 @@ def gateway(
     # First, so that a test may say otherwise.
     sets = [word for setting in ("control.socket=off", *settings) for word in ("--set", setting)]
     errors = directory / "gateway.err"
+    silence = Silence(PROGRAM)
+    command = [*silence.listening(program), "serve", "--listen", listen, *sets, *arguments]
     with errors.open("wb") as stream:
         process = subprocess.Popen(
-            [*program, "serve", "--listen", listen, *sets, *arguments],
+            command,
             cwd=ROOT,
-            env=environment,
+            env={**(os.environ if environment is None else environment), **silence.environment},
+            pass_fds=silence.descriptors,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stream,
@@ -116,12 +123,31 @@ def gateway(
     try:
         running = Gateway(process, errors)
         yield running
+        answered = "".join(answers(one.partition("=")[2]) for one in settings if one.startswith(_CONTROL))
         if process.poll() is None:
             assert running.stop() == 0, running.errors
         assert "Traceback" not in running.errors, running.errors
+        if not _names_are_on(command):
+            told = silence.told(running.output + running.errors + answered, _own_words(command, running))
+            assert not told, f"the gateway told {told}: {running.errors} {answered}"
     finally:
         if process.poll() is None:
             process.kill()
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
+        silence.close()
+
+
+def _names_are_on(command: Sequence[str]) -> bool:
+    return any(word.partition("=")[0] in ("--log-names", "log.names") for word in command)
+
+
+def _own_words(command: Sequence[str], running: Gateway) -> Iterator[str]:
+    """What a gateway may always say, because its user wrote it: settings, files of them, its listeners."""
+    yield from command
+    yield from running.addresses
+    for place, word in enumerate(command):
+        if command[place - 1] in ("--config", "--chain"):
+            for file in Path(word).parent.glob("*.toml"):
+                yield file.read_text()

@@ -52,6 +52,7 @@ RECORDS = {
 LINE = re.compile(
     r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (DEBUG  |INFO   |ERROR  ) "
     r"(flow \d+ (socks5|socks4|connect|http) (done|[a-z-]+), \d+ B sent, \d+ B received"
+    r", (identity~[0-9a-f]{10}|nobody yet)"
     r"|a bug ended a flow: (KeyError|ValueError) at __main__:\d+"
     r"|stopped: [a-zB0-9 ,;:-]+)"
 )

@@ -256,8 +256,10 @@ def test_lines_of_the_log_are_whole(origin: outside.Origin, tmp_path: Path) -> N
             list(pool.map(lambda _: serve(running, origin), range(200)))
         until(lambda: sum(running.flows()) == 200)
         lines = running.gateway.errors.splitlines()
-    flow = re.compile(r"\S+ \S+ DEBUG   worker [12]: flow \d+ socks5 done, \d+ B sent, \d+ B received")
-    assert sum(bool(flow.fullmatch(line)) for line in lines) == 200, lines
+    flow = re.compile(r"\S+ \S+ DEBUG   worker [12]: flow \d+ socks5 done, \d+ B sent, \d+ B received, (\S+)")
+    whose = [found[1] for line in lines if (found := flow.fullmatch(line))]
+    assert len(whose) == 200, lines
+    assert len(set(whose)) == 1, "a name has one pseudonym, whichever says it"
 
 
 # One gateway to hops
