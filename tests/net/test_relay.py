@@ -17,6 +17,7 @@ from tests.support.backends import Backend, run_on
 from tests.support.driven import driven
 from tests.support.sockets import Kind
 from tests.support.tunnel import DATA, SMALL, SPLICED, WAYS, CountedPipes, Tunnel, ends, relaying, stall
+from tests.support.tunnel_crowd import STORIES, Story, tell
 from tests.support.tunnel_script import SCRIPTS, Script, play
 
 KINDS = pytest.mark.parametrize("kind", list(Kind))
@@ -302,4 +303,26 @@ def test_each_side_hears_exactly_what_the_other_said_whatever_both_do(anyio_back
         "stalled down",
         "spliced",
         "copied",
+    } <= set(+outcomes), outcomes
+
+
+def test_tunnels_that_come_and_go_in_one_batch_never_hear_each_other(anyio_backend: str) -> None:
+    outcomes: Counter[str] = Counter()
+
+    @settings(max_examples=80, deadline=None)
+    @given(story=STORIES)
+    def run(story: Story) -> None:
+        run_on(anyio_backend, tell, story, outcomes)
+
+    run()
+    assert {
+        "both said their last",
+        "reset up",
+        "reset down",
+        "stalled",
+        "spliced",
+        "copied",
+        "opened within a batch",
+        "opened beside what was given up",
+        "a number came back",
     } <= set(+outcomes), outcomes

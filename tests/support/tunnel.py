@@ -1,7 +1,7 @@
 """A relay between two pairs of sockets, for tests: `client` and `origin` are its far ends."""
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -58,17 +58,23 @@ class Tunnel:
         buffer: int | None = None,
         idle: float = 3600.0,
         early: tuple[bytes, bytes] = (b"", b""),
+        then: Callable[[], None] = lambda: None,
     ) -> None:
+        self._then = then  # called when it has ended
         self._sock: socket.socket
         self._sock, self.origin = engine.pair(kind, buffer)
         self._pipes = pipes
         self._idle = idle
         self._early = early
-        self.flow = engine.flow(self._carry, kind=kind, buffer=buffer)
+        self.flow = engine.flow(self._carry, kind=kind, buffer=buffer, on_end=self._ended)
         self.client: Peer = self.flow.peer
 
     async def over(self) -> Reason | None:
         return await self.flow.over()
+
+    def _ended(self, fiber: Fiber, reason: Reason | None) -> None:
+        self.flow.ended(fiber, reason)
+        self._then()
 
     @property
     def held(self) -> int:

@@ -103,7 +103,7 @@ class End:
             return
         match action:
             case "send" if not self.spoken:
-                self.told = min(self.told + size, MOST)
+                self.told = min(self.told + size, len(self.saying))
             case "pause" | "resume":
                 self.reading = action == "resume"
             case "last":
@@ -185,7 +185,7 @@ async def play(script: Script, outcomes: Counter[str]) -> None:
             idle = 0 if await _round(engine, tunnel, ends, outcomes) else idle + 1
             assert idle < _STUCK, f"stuck: {ends} {tunnel.blocked} {tunnel.flow.reasons}"
             engine.sweep()
-        _judge(script, tunnel, ends, outcomes)
+        judge(script.kind, tunnel, ends, outcomes)
         assert pipes.all_are_back
         pipes.close()
     outcomes["spliced" if pipes.borrowed else "copied"] += 1
@@ -201,7 +201,8 @@ async def _round(engine: DrivenEngine, tunnel: Tunnel, ends: tuple[End, ...], ou
     return any(moved)
 
 
-def _judge(script: Script, tunnel: Tunnel, ends: tuple[End, ...], outcomes: Counter[str]) -> None:
+def judge(kind: Kind, tunnel: Tunnel, ends: tuple[End, ...], outcomes: Counter[str]) -> None:
+    """Hold what each end heard against what the other said, once the tunnel is over."""
     client, origin = ends
     streams = (tunnel.near, tunnel.far)
     for speaker, hearer, stream in zip(ends, reversed(ends), streams, strict=True):
@@ -215,7 +216,7 @@ def _judge(script: Script, tunnel: Tunnel, ends: tuple[End, ...], outcomes: Coun
         assert tunnel.flow.reasons == [None]
         outcomes["both said their last"] += 1
     for speaker, hearer, stream in zip(ends, reversed(ends), streams, strict=True):
-        if speaker.gone == "reset" and script.kind is Kind.TCP and not hearer.gone:
+        if speaker.gone == "reset" and kind is Kind.TCP and not hearer.gone:
             _judge_reset(tunnel, speaker, hearer, stream)
             outcomes["reset up" if speaker is client else "reset down"] += 1
 
