@@ -14,7 +14,7 @@ from anongw.errors import Reason, Refused
 from anongw.inbound.session import Session
 from anongw.net.fiber import Delegate
 from anongw.net.linger import linger
-from anongw.web.exchange import Cleaned, Inflow, Request, Response
+from anongw.web.exchange import Inflow, Memory, Request, Response
 from anongw.wire import body, http1
 from anongw.wire.http1 import HeadLimits, Heads, Kind, Origins, RequestHead
 
@@ -85,11 +85,10 @@ _PHRASES = {
     504: b"Gateway Timeout",
 }
 _CHALLENGED = 407
-# What a connection's memos hold: a browser sends a page's requests with four or five sets of lines, to few
-# origins on one connection. With http1.REMEMBERED_MOST, at most some 50 KiB for a client that makes them up.
-_HEADS_MOST = 6
-_ORIGINS_MOST = 4
-_CLEANED_MOST = 6
+# Entries of each memo of a connection: a browser sends a page's requests with four or five sets of lines, to
+# few origins on one connection. That is 20 KiB for them, and with http1.REMEMBERED_MOST some 130 KiB for a
+# client and an origin that make lines up.
+_REMEMBERED = 6
 
 
 def refusal(reason: Reason, *, told: bool, keep_alive: bool = False, bodiless: bool = False) -> bytes:
@@ -161,9 +160,9 @@ class Http:
         self._forget()
 
     def _forget(self) -> None:
-        self._heads: Heads = Heads(_HEADS_MOST)
-        self._origins: Origins = Origins(_ORIGINS_MOST)
-        self._cleaned: Cleaned = Cleaned(_CLEANED_MOST)
+        self._heads = Heads(_REMEMBERED)
+        self._origins = Origins(_REMEMBERED)
+        self._memory = Memory(_REMEMBERED)
 
     async def serve(self) -> Delegate | None:
         """Serve requests until one ends the connection or turns it into a tunnel."""
@@ -284,7 +283,7 @@ class Http:
             expects_continue=head.expects_continue,
             flow=self._session.flow,
             mark=head.mark,
-            cleaned=self._cleaned,
+            memory=self._memory,
         )
         return request, await self._session.rooms.handler(request, self._session.fiber)
 

@@ -15,32 +15,45 @@ class Clean:
     def __init__(self, rules: Rules, following: Handler, counters: Counters) -> None:
         self._rules = rules
         self._following = following
-        self.counters = counters
+        self._counters = counters
 
     async def __call__(self, request: Request, fiber: Fiber) -> Response:
         # What leaves is a function of the request's lines (its method among them), its origin and the rules;
         # inbound/http.py sees to it that what is remembered is by these very rules.
+        known = request.memory.asked
         key = request.mark and (request.mark, request.authority)
-        ready = request.cleaned.get(key) if key else None
+        ready = known.get(key) if key else None
         if ready is None:
-            ready = self._ready(request)
+            ready = self._asked(request)
             if key:
-                request.cleaned.remember(key, ready)
+                known.remember(key, ready)
         request.headers, request.lines = ready.headers, ready.lines
-        self.counters.headers_dropped += ready.unknown
+        self._counters.headers_dropped += ready.unknown
         response = await self._following(request, fiber)
         response.framing = reframe(response.framing, request.minor)
-        response.headers = scrub.response(
-            response.headers,
-            response.status,
-            response.framing,
-            request.websocket,
-            self._rules,
-            request.target.host,
-        )
+        response.headers, response.lines, _ = self._answered(request, response)
         return response
 
-    def _ready(self, request: Request) -> Ready:
+    def _asked(self, request: Request) -> Ready:
         about = scrub.Outgoing(request.method, request.target, request.framing, request.websocket)
         headers, unknown = scrub.request(request.headers, about, self._rules)
         return Ready(headers, build_lines(headers), unknown)
+
+    def _answered(self, request: Request, response: Response) -> Ready:
+        # A function of the answer's lines and its request's.
+        known = request.memory.answered
+        key = request.mark and response.mark and (response.mark, request.mark, request.authority)
+        ready = known.get(key) if key else None
+        if ready is None:
+            headers = scrub.response(
+                response.headers,
+                response.status,
+                response.framing,
+                request.websocket,
+                self._rules,
+                request.target.host,
+            )
+            ready = Ready(headers, build_lines(headers), 0)
+            if key:
+                known.remember(key, ready)
+        return ready

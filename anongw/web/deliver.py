@@ -91,9 +91,9 @@ class Delivery:
 
 
 def _head(request: Request, response: Response, *, keep_alive: bool) -> bytes:
-    headers = response.headers
+    lines = http1.build_lines(response.headers) if response.lines is None else response.lines
     if not keep_alive:
-        headers = [*headers, (b"Connection", b"close")]
+        lines = lines.removesuffix(b"\r\n") + b"Connection: close\r\n\r\n"
     elif not request.minor:
-        headers = [*headers, (b"Connection", b"keep-alive")]
-    return http1.build_response(response.status, response.reason, headers)
+        lines = lines.removesuffix(b"\r\n") + b"Connection: keep-alive\r\n\r\n"
+    return http1.status_line(response.status, response.reason) + lines

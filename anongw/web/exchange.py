@@ -15,7 +15,7 @@ from anongw.net.fiber import Fiber
 from anongw.net.stream import CHUNK, Stream
 from anongw.net.wait import Side
 from anongw.wire.body import Body
-from anongw.wire.http1 import Framing, Headers, Mark
+from anongw.wire.http1 import Answers, Framing, Headers, Mark
 from anongw.wire.memo import Memo
 
 
@@ -66,8 +66,20 @@ class Ready(NamedTuple):
     unknown: int  # lines that were dropped because no list names them
 
 
-# What became of a client's lines before, on its connection: by the lines and whom they were for.
-Cleaned = Memo[tuple[Mark, bytes], Ready]
+class Memory:
+    """What was made of a client's messages and of their answers before, on its connection; see wire/memo.py.
+
+    What is cleaned depends on the rules too: a reload begins with another one.
+    """
+
+    __slots__ = ("answered", "answers", "asked")
+
+    def __init__(self, most: int) -> None:
+        # By a request's lines and its origin.
+        self.asked: Memo[tuple[Mark, bytes], Ready] = Memo(most)
+        self.answers: Answers = Answers(most)
+        # By an answer's lines, and what it answers.
+        self.answered: Memo[tuple[Mark, Mark, bytes], Ready] = Memo(most)
 
 
 @dataclass(slots=True)
@@ -87,7 +99,7 @@ class Request:
     expects_continue: bool
     flow: Flow
     mark: Mark | None  # of `headers` as they came
-    cleaned: Cleaned
+    memory: Memory
 
 
 @dataclass(slots=True)
@@ -102,6 +114,8 @@ class Response:
     upstream: Stream
     keep_alive: bool  # the origin will take another request on this connection
     upload: Side | None  # the rest of the request's body, still on its way
+    mark: Mark | None = None  # of `headers` as they came
+    lines: bytes | None = None  # as in Request, `Connection` apart
 
 
 class Handler(Protocol):

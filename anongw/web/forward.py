@@ -94,11 +94,12 @@ class Forward:
         fiber.within(self._limits.response, Reason.UPSTREAM_TIMEOUT)
 
     async def _final_head(self, request: Request, upstream: Stream) -> ResponseHead:
+        known = request.memory.answers if request.mark else None
         if not len(upstream.reader):
             await upstream.arrive()
         for _ in range(INTERIM_MOST):
             head = await upstream.read(
-                http1.response_head(upstream.reader, self._head_limits, request.method)
+                http1.response_head(upstream.reader, self._head_limits, request.method, known)
             )
             if head.status == http1.SWITCHING_PROTOCOLS and not request.websocket:
                 raise Refused(Reason.UPSTREAM_MALFORMED, "101 to a request that asked for no other protocol")
@@ -122,6 +123,7 @@ class Forward:
             upstream=upstream,
             keep_alive=head.keep_alive,
             upload=upload,
+            mark=head.mark,
         )
 
 

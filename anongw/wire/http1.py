@@ -57,6 +57,7 @@ _OURS = frozenset(
         b"host",
         b"proxy-authorization",
         b"proxy-connection",
+        b"set-cookie",
         b"tor-stream-isolation",
         b"transfer-encoding",
         b"upgrade",
@@ -107,7 +108,7 @@ class HeadLimits:
 
 
 class Mark:
-    """Stands for the header lines of a request: the same one for the same lines, on one connection."""
+    """Stands for a message's header lines: the same one for the same lines, on one client's connection."""
 
     __slots__ = ()
 
@@ -130,7 +131,7 @@ class RequestHead:
 Heads = Memo[tuple[bytes, int, bytes], RequestHead]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ResponseHead:
     status: int
     reason: bytes
@@ -138,6 +139,10 @@ class ResponseHead:
     headers: Headers
     framing: Framing
     keep_alive: bool
+    mark: Mark | None = field(default=None, compare=False, repr=False)  # as above
+
+
+Answers = Memo[tuple[bytes, bytes], ResponseHead]  # by the request's method and the whole head
 
 
 def request_head(
@@ -214,8 +219,13 @@ def _understood(head: bytes, method: bytes, target: bytes, minor: int, lines: in
     )
 
 
-def response_head(reader: Reader, limits: HeadLimits, method: bytes) -> Generator[None, None, ResponseHead]:
+def response_head(
+    reader: Reader, limits: HeadLimits, method: bytes, known: Answers | None = None
+) -> Generator[None, None, ResponseHead]:
     """Read a response's head; `method` is that of its request. An interim (1xx) one is returned as any other.
+
+    `known` is the client's connection's: an answer that came on it before, within the same second most often,
+    is not taken apart again.
 
     Raises:
         Refused: UPSTREAM_MALFORMED, also where the head is over its limit.
@@ -225,13 +235,19 @@ def response_head(reader: Reader, limits: HeadLimits, method: bytes) -> Generato
         head = yield from _cut(reader, limits)
         if not head:
             raise EOFError("closed without an answer")
+        if known is not None and (again := known.get((method, head))):
+            return again
         minor, status, reason = _status_line(head[: head.find(b"\r\n")])
         headers, fields = _validated(head, limits.lines, response=True)
         framing = _response_framing(fields, method, minor, status)
     except Refused as refused:
         raise Refused(Reason.UPSTREAM_MALFORMED, refused.detail) from None
     keep_alive = framing.kind is not Kind.CLOSE and _persists(minor, _options(fields))
-    return ResponseHead(status, reason, minor, headers, framing, keep_alive)
+    if known is None or len(head) > REMEMBERED_MOST or b"set-cookie" in fields:
+        return ResponseHead(status, reason, minor, headers, framing, keep_alive)
+    found = ResponseHead(status, reason, minor, headers, framing, keep_alive, Mark())
+    known.remember((method, head), found)
+    return found
 
 
 def build_request(method: bytes, target: bytes, headers: Headers) -> bytes:
@@ -252,10 +268,13 @@ def build_lines(headers: Headers) -> bytes:
 
 
 def build_response(status: int, reason: bytes, headers: Headers) -> bytes:
-    lines = [b"HTTP/1.1 %d %b" % (status, reason), *[b": ".join(pair) for pair in headers], b"", b""]
-    head = b"\r\n".join(lines)
-    _hold(head, len(lines) - 1)
-    return head
+    return status_line(status, reason) + build_lines(headers)
+
+
+def status_line(status: int, reason: bytes) -> bytes:
+    line = b"HTTP/1.1 %d %b\r\n" % (status, reason)
+    _hold(line, 1)
+    return line
 
 
 def authority(target: bytes) -> Endpoint:

@@ -1,25 +1,29 @@
 """That nothing passes a running gateway unscrubbed; which lines pass is the business of test_scrub."""
 
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anongw.address import Endpoint
 from anongw.errors import Reason, Refused
 from anongw.flow import Flow
 from anongw.log import Counters
 from anongw.net.fiber import Fiber
 from anongw.web import scrub
 from anongw.web.clean import Clean
-from anongw.web.exchange import Cleaned, Request, Response
+from anongw.web.exchange import Memory, Request, Response
 from anongw.web.rules import Rules
-from anongw.wire.http1 import NO_BODY, Headers, Mark, build_lines, host_header
+from anongw.wire.http1 import NO_BODY, Framing, Headers, Kind, Mark, build_lines, host_header
 from tests.support.gateway import basic, running, user
 from tests.support.raw_origin import OK, Line, Message, Origin
-from tests.web.test_scrub import ABOUT, LINES, RULES
+from tests.web.test_scrub import ABOUT, ANSWER_LINES, LINES, RULES
+
+T = TypeVar("T")
 
 SENT = (
     "User-Agent: curl/1.2.3 (my machine)",
@@ -124,21 +128,9 @@ def test_the_gateway_adds_nothing_to_an_answer(anyio_backend: str) -> None:
 
 # What a connection remembers
 
-ASKED = st.lists(st.tuples(LINES, ABOUT), min_size=1, max_size=3)
 
-
-def scrubbed(lines: Headers, about: scrub.Outgoing, rules: Rules) -> scrub.Scrubbed | Reason:
-    try:
-        return scrub.request(lines, about, rules)
-    except Refused as refused:
-        return refused.reason
-
-
-def cleaned(
-    clean: Clean, lines: Headers, about: scrub.Outgoing, mark: Mark, memo: Cleaned
-) -> scrub.Scrubbed | Reason:
-    """What the next handler gets to see, and what was counted for it."""
-    request = Request(
+def asking(lines: Headers, about: scrub.Outgoing, mark: Mark, memory: Memory) -> Request:
+    return Request(
         method=about.method,
         target=about.origin,
         authority=host_header(about.origin, "http"),
@@ -152,44 +144,119 @@ def cleaned(
         expects_continue=False,
         flow=Flow(""),
         mark=mark,
-        cleaned=memo,
+        memory=memory,
     )
-    before = clean.counters.headers_dropped
+
+
+def answering(lines: Headers, framing: Framing, mark: Mark | None = None) -> Response:
+    nobody = cast("Any", None)
+    return Response(200, b"", lines, framing, None, nobody, keep_alive=True, upload=None, mark=mark)
+
+
+def through(rules: Rules, request: Request, response: Response) -> tuple[Response | Reason, int]:
+    """What Clean makes of the request, in place, and of its answer; and how many lines it counted."""
+
+    async def forward(request: Request, fiber: Fiber) -> Response:
+        return response
+
+    counters = Counters()
     try:
-        clean(request, cast("Fiber", None)).send(None)
+        Clean(rules, forward, counters)(request, cast("Fiber", None)).send(None)
+    except Refused as refused:
+        return refused.reason, counters.headers_dropped
+    except StopIteration as done:
+        response = done.value
+    return response, counters.headers_dropped
+
+
+def plainly(call: Callable[[], T]) -> T | Reason:
+    try:
+        return call()
     except Refused as refused:
         return refused.reason
-    except StopIteration:
-        assert request.lines == build_lines(request.headers)
-    return scrub.Scrubbed(request.headers, clean.counters.headers_dropped - before)
 
 
-async def answer(request: Request, fiber: Fiber) -> Response:
-    return Response(200, b"OK", [], NO_BODY, None, cast("Any", None), keep_alive=True, upload=None)
+ORDER = st.lists(st.integers(0, 2), max_size=8)
+ASKED = st.lists(st.tuples(LINES, ABOUT), min_size=3, max_size=3)
+ANSWERED = st.lists(
+    st.tuples(ANSWER_LINES, st.sampled_from([NO_BODY, Framing(Kind.LENGTH, 5)])), min_size=3, max_size=3
+)
+PLAIN = scrub.Outgoing(b"GET", Endpoint("example.org", 80), NO_BODY, websocket=False)
 
 
 def test_lines_that_come_again_are_cleaned_as_they_were_the_first_time() -> None:
-    """To whatever origin, and though the memo is smaller than what comes."""
+    """Whomever they are for, and though the memo is smaller than what comes."""
     seen: Counter[str] = Counter()
 
     @settings(max_examples=300, derandomize=True, deadline=None, database=None)
-    @given(ASKED, RULES, st.lists(st.integers(0, 2), max_size=8), st.integers(1, 3))
+    @given(ASKED, RULES, ORDER, st.integers(1, 3))
     def run(asked: list[tuple[Headers, scrub.Outgoing]], rules: Rules, order: list[int], most: int) -> None:
-        clean = Clean(rules, answer, Counters())
-        memo = Cleaned(most)
+        memory = Memory(most)
         marks = [Mark() for _ in asked]
         for place in order:
-            lines, about = asked[place % len(asked)]
-            mark = marks[place % len(asked)]
-            known = (mark, host_header(about.origin, "http")) in memo
-            plain = scrubbed(lines, about, rules)
-            found = cleaned(clean, lines, about, mark, memo)
-            assert found == plain
-            assert len(memo) <= most
+            lines, about = asked[place]
+            request = asking(lines, about, marks[place], memory)
+            known = (request.mark, request.authority) in memory.asked
+            plain = plainly(lambda lines=lines, about=about: scrub.request(lines, about, rules))  # type: ignore[misc]
+            found, unknown = through(rules, request, answering([], NO_BODY))
+            if isinstance(plain, Reason):
+                assert found is plain
+            else:
+                assert (request.headers, unknown) == plain
+                assert request.lines == build_lines(plain.headers)
+            assert len(memory.asked) <= most
             seen["refused" if isinstance(plain, Reason) else "again" if known else "new"] += 1
 
     run()
     assert min(seen["again"], seen["new"], seen["refused"]) > 20, seen
+
+
+def test_answers_that_come_again_are_cleaned_as_they_were_the_first_time() -> None:
+    """Whatever they answer."""
+    seen: Counter[str] = Counter()
+
+    @settings(max_examples=300, derandomize=True, deadline=None, database=None)
+    @given(ANSWERED, RULES, ORDER, ORDER, st.integers(1, 3))
+    def run(
+        answers: list[tuple[Headers, Framing]],
+        rules: Rules,
+        order: list[int],
+        asked: list[int],
+        most: int,
+    ) -> None:
+        memory = Memory(most)
+        marks, answer_marks = [Mark() for _ in range(3)], [Mark() for _ in answers]
+        for place, question in zip(order, asked, strict=False):
+            lines, framing = answers[place]
+            request = asking([], PLAIN, marks[question], memory)
+            known = (answer_marks[place], marks[question], request.authority) in memory.answered
+            plain = plainly(
+                lambda lines=lines, framing=framing: scrub.response(  # type: ignore[misc]
+                    lines, 200, framing, websocket=False, rules=rules, host="example.org"
+                )
+            )
+            found, _ = through(rules, request, answering(lines, framing, answer_marks[place]))
+            if isinstance(plain, Reason):
+                assert found is plain
+            else:
+                assert isinstance(found, Response)
+                assert (found.headers, found.lines) == (plain, build_lines(plain))
+            assert len(memory.answered) <= most
+            seen["refused" if isinstance(plain, Reason) else "again" if known else "new"] += 1
+
+    run()
+    assert min(seen["again"], seen["new"], seen["refused"]) > 20, seen
+
+
+def test_what_has_no_mark_is_not_remembered() -> None:
+    memory = Memory(2)
+    request = asking([(b"Cookie", b"a")], PLAIN, Mark(), memory)
+    request.mark = None
+    through(Rules(), request, answering([(b"Server", b"a")], NO_BODY, Mark()))
+    assert not memory.asked
+    assert not memory.answered
+    through(Rules(), asking([], PLAIN, Mark(), memory), answering([(b"Server", b"a")], NO_BODY))
+    assert not memory.answered
 
 
 def test_lines_that_come_again_go_to_each_origin_as_they_went_before(anyio_backend: str) -> None:

@@ -14,7 +14,7 @@ from anongw.net.fiber import Fiber
 from anongw.net.stream import Stream
 from anongw.net.wait import Side
 from anongw.web.deliver import Delivery, reframe
-from anongw.web.exchange import Cleaned, Inflow, Request, Response
+from anongw.web.exchange import Inflow, Memory, Request, Response
 from anongw.web.pool import Pool
 from anongw.wire.body import LengthBody
 from anongw.wire.http1 import NO_BODY, Framing, Kind, Mark
@@ -185,7 +185,7 @@ async def _settled(*, taken: bool) -> int:
                 expects_continue=False,
                 flow=Flow("", target=target),
                 mark=Mark(),
-                cleaned=Cleaned(1),
+                memory=Memory(1),
             )
             response = Response(403, b"", [], NO_BODY, None, upstream, keep_alive=True, upload=upload)
             assert await Delivery(pool, limits)(request, response, client, fiber, keep_alive=True)

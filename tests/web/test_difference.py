@@ -17,7 +17,7 @@ from anongw.web import scrub
 from anongw.web.clean import Clean
 from anongw.web.deliver import reframe
 from anongw.web.difference import Line, Mark, of_request, of_response
-from anongw.web.exchange import Cleaned, Request, Response
+from anongw.web.exchange import Memory, Request, Response
 from anongw.web.headers import ANSWER, REQUEST
 from anongw.web.rules import Profile, Rules, compile_rules
 from anongw.web.scrub import Step
@@ -469,7 +469,7 @@ def test_it_is_what_clean_sends() -> None:
         expects_continue=False,
         flow=Flow("127.0.0.1:1080"),
         mark=asked.mark,
-        cleaned=Cleaned(1),
+        memory=Memory(1),
     )
     with pytest.raises(StopIteration) as done:
         clean(request, cast("Any", None)).send(None)

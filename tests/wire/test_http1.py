@@ -16,7 +16,17 @@ from anongw.address import Endpoint
 from anongw.errors import Reason, Refused
 from anongw.wire import http1
 from anongw.wire.body import decoder
-from anongw.wire.http1 import Framing, Headers, HeadLimits, Heads, Kind, Origins, RequestHead, ResponseHead
+from anongw.wire.http1 import (
+    Answers,
+    Framing,
+    Headers,
+    HeadLimits,
+    Heads,
+    Kind,
+    Origins,
+    RequestHead,
+    ResponseHead,
+)
 from anongw.wire.reader import Reader
 from tests.support.feed import Outcome, feed
 from tests.support.http_messages import CUTS, HEADERS, REQUEST_LINE, STATUS_LINE, TARGET, VALUE, messages
@@ -40,9 +50,13 @@ def accepted(raw: bytes) -> RequestHead:
 
 
 def response(
-    raw: bytes, method: bytes = b"GET", cuts: list[int] | range = range(0), limits: HeadLimits = LIMITS
+    raw: bytes,
+    method: bytes = b"GET",
+    cuts: list[int] | range = range(0),
+    limits: HeadLimits = LIMITS,
+    known: Answers | None = None,
 ) -> Outcome[ResponseHead]:
-    return feed(lambda reader: http1.response_head(reader, limits, method), raw, cuts)
+    return feed(lambda reader: http1.response_head(reader, limits, method, known), raw, cuts)
 
 
 def get(*headers: bytes, line: bytes = b"GET http://a.test/ HTTP/1.1") -> bytes:
@@ -582,4 +596,43 @@ def test_an_origin_is_the_same_whether_it_was_asked_before_or_not() -> None:
     known.clear()
     with pytest.raises(Refused):
         http1.origin_and_path(long + b"/", known)
+    assert not known
+
+
+ANSWERS_AGAIN = st.lists(
+    st.tuples(messages(STATUS_LINE), st.sampled_from((b"GET", b"HEAD"))), min_size=1, max_size=3
+)
+
+
+def test_an_answer_is_understood_the_same_whether_it_came_before_or_not() -> None:
+    seen: Counter[str] = Counter()
+
+    @settings(max_examples=500, derandomize=True, deadline=None, database=None)
+    @given(ANSWERS_AGAIN, st.lists(st.integers(0, 2), max_size=9), st.integers(1, 3))
+    def run(heads: list[tuple[bytes, bytes]], order: list[int], most: int) -> None:
+        known = Answers(most)
+        for place in order:
+            raw, method = heads[place % len(heads)]
+            before = [head.mark for head in known.values()]
+            outcome = response(raw, method, known=known)
+            assert outcome == response(raw, method)
+            assert len(known) <= most
+            if outcome.value is not None:
+                seen["again" if outcome.value.mark in before else "new"] += 1
+
+    run()
+    assert min(seen["again"], seen["new"]) > 30, seen
+
+
+@pytest.mark.parametrize(
+    "line", [b"Set-Cookie: a=b", b"X: " + b"a" * http1.REMEMBERED_MOST], ids=["cookie", "long"]
+)
+def test_an_answer_with_a_cookie_or_a_long_one_is_not_remembered(line: bytes) -> None:
+    known = Answers(4)
+    raw = b"HTTP/1.1 200 OK\r\n" + line + b"\r\n\r\n"
+    for _ in range(2):
+        outcome = response(raw, known=known)
+        assert outcome == response(raw)
+        assert outcome.value is not None
+        assert outcome.value.mark is None
     assert not known
