@@ -5,7 +5,8 @@
    message, and noise to every latency.
 
    Rules: nothing blocks once it runs; a descriptor belongs to one `struct end`, which is the first member of whoever
-   owns it; whatever goes wrong ends the program with a sentence (`die`), because a rate with errors in it is no rate. */
+   owns it; whatever goes wrong ends the program with a sentence (`die`), because a rate with errors in it is no rate.
+   Only as an origin for clients of somebody else's (`serve`) it takes them as they are. */
 #ifndef LOAD_H
 #define LOAD_H
 
@@ -90,6 +91,7 @@ struct task {
     uint64_t upload;      /* bytes of a request's body */
 };
 extern struct task task;
+bool only_serves(void); /* somebody else's clients, who come when they like and leave in the middle of anything */
 
 struct client;
 struct work {

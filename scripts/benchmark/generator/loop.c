@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
@@ -66,11 +65,10 @@ void give_up(struct end *end) {
 void loop_until(bool (*is_over)(void)) {
     struct epoll_event events[BATCH];
     uint64_t moved = now();
-    bool serves = strcmp(task.work, "serve") == 0; /* somebody else's clients, who come when they like */
     while (!is_over()) {
         int count = epoll_wait(epoll, events, BATCH, WAKE_MS);
         if (count > 0) moved = now();
-        if (!serves && now() - moved > STALL * 1000000000ull) die("nothing has moved for %d seconds", STALL);
+        if (!only_serves() && now() - moved > STALL * 1000000000ull) die("nothing has moved for %d seconds", STALL);
         for (int i = 0; i < count; i++) {
             struct end *end = events[i].data.ptr;
             if (end->fd >= 0) end->ready(end, events[i].events);

@@ -81,7 +81,7 @@ static bool in_body(const struct message *message) {
 }
 
 static void closed(struct message *message) {
-    if (message->state == HEAD && message->have == 0) message->state = GONE;
+    if ((message->state == HEAD && message->have == 0) || only_serves()) message->state = GONE;
     else if (message->state == UNTIL_CLOSE) message->state = WHOLE;
     else die("the proxy closed in the middle of a message");
 }

@@ -234,9 +234,10 @@ static void open_more(void) {
     while (asked < wanted && asked - there < OPENING_MOST) client_open(work_of(asked++));
 }
 
+bool only_serves(void) { return strcmp(task.work, "serve") == 0; }
+
 void works_open(void) {
-    bool serves = strcmp(task.work, "serve") == 0;
-    wanted = serves || work_of(task.clients) == &visits || work_of(task.clients) == &arrivals ? 0 : task.clients;
+    wanted = only_serves() || work_of(task.clients) == &visits || work_of(task.clients) == &arrivals ? 0 : task.clients;
     kept = made((wanted + task.more + 1) * sizeof *kept);
     open_more();
 }
