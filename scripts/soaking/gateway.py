@@ -77,6 +77,8 @@ level = "error"
 allow_private = ["127.0.0.0/8"]
 [limits]
 upstream_idle = "1s"
+# Full from the start on: 10,000 would take the whole soak to come together, and look like a leak.
+sticky_identities = 100
 [resolve.hosts]
 "{NAME}" = [{addresses}]
 [[chains.one.hop]]

@@ -41,7 +41,8 @@ static void option(const char *word, size_t size, const char *value) {
     else die("there is no option %s", key);
 }
 
-static bool is_late(void) { return now() >= deadline; }
+/* On a machine that is busy with other things, nothing may be done in a short time: that is not its figure. */
+static bool is_late(void) { return now() >= deadline && works_gave_something(); }
 
 static double own_cpu(void) {
     struct rusage used;
@@ -97,6 +98,9 @@ int main(int count, char **words) {
     works_start();
     loop_until(strcmp(task.work, "hold") == 0 ? works_are_open : is_late);
     double took = (double)(now() - start) / 1e9;
+    /* Who waited longest counts as well. */
+    works_stop();
+    loop_until(works_are_through);
     report(took, own_cpu() - cpu);
     wait_for_line();
     return 0;

@@ -115,6 +115,9 @@ struct client *client_open(const struct work *work);
 void works_open(void); /* open what is to be kept, some at a time */
 bool works_are_open(void);
 void works_start(void);
+bool works_gave_something(void);
+void works_stop(void); /* nobody arrives any more */
+bool works_are_through(void); /* and whoever has arrived is served */
 
 /* What was done since works_start. */
 struct done {

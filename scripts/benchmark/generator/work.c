@@ -16,6 +16,7 @@ enum {
     OPENING_MOST = 64,   /* handshakes at once while kept tunnels are opened */
     FAILURES_MOST = 100, /* visits that may fail; they are counted and told */
     BULK_BESIDE = 4,     /* downloads beside the pings of `uneven` and `stalled` */
+    LITTLE = 4096,       /* bytes that may be those with which a service is asked for */
     BEHIND_MOST = 4096,  /* visits that have arrived and are not through */
 };
 
@@ -126,11 +127,12 @@ static void arrive(struct end *end, unsigned events) {
     uint64_t rings;
     (void)events;
     if (read(end->fd, &rings, sizeof rings) < 0 && !would_block()) die("timerfd: %m");
-    for (; clock->due <= now(); clock->due += gap()) {
+    for (; running && clock->due <= now(); clock->due += gap()) {
         if (++behind > BEHIND_MOST) die("the proxy is %d connections behind", BEHIND_MOST);
         /* It waits from the moment that it came, even if we were late to see it. */
         client_open(&arrivals)->began = clock->due;
     }
+    if (!running) return;
     struct itimerspec next = {.it_value = {(time_t)(clock->due / 1000000000u), (long)(clock->due % 1000000000u)}};
     if (timerfd_settime(end->fd, TFD_TIMER_ABSTIME, &next, NULL) < 0) die("timerfd: %m");
 }
@@ -258,3 +260,15 @@ void works_start(void) {
     else if (strcmp(task.work, "visit") == 0)
         for (unsigned i = 0; i < task.clients; i++) client_open(&visits);
 }
+
+bool works_gave_something(void) {
+    bool stalled = strcmp(task.work, "stalled") == 0, mixed = stalled || strcmp(task.work, "uneven") == 0;
+    bool moved = done.bytes + origin_bytes > LITTLE;
+    if (only_serves()) return false;
+    if (!mixed) return done.units > 0 || moved;
+    return (task.clients <= BULK_BESIDE || done.units > 0) && (stalled || moved);
+}
+
+void works_stop(void) { running = false; }
+
+bool works_are_through(void) { return behind == 0; }
