@@ -1,5 +1,6 @@
 """The whole gateway in this process: its listeners, each of its limits, its start and its end."""
 
+import gc
 import os
 import socket
 import stat
@@ -11,7 +12,11 @@ import anyio
 import pytest
 
 from anongw.errors import StartError
+from anongw.flow import Flow
 from anongw.gateway import serve
+from anongw.inbound.session import Session
+from anongw.net.fiber import Fiber
+from anongw.net.stream import Stream
 from tests.support.backends import as_the_program
 from tests.support.gateway import Running, basic, config, running, user
 from tests.support.raw_origin import OK, Line, Origin, meanwhile
@@ -615,3 +620,28 @@ def test_200_mixed_connections_leave_no_descriptor(anyio_backend: str) -> None:
                 _never_asks(gateway, origin)
             else:
                 raise AssertionError("descriptors were left open")
+
+
+def test_a_flow_that_is_over_leaves_nothing_to_the_garbage_collector(anyio_backend: str) -> None:
+    gc.collect()
+    gc.disable()  # it would find what we look for before we do
+    try:
+        with running(anyio_backend) as gateway, Origin() as origin:
+            with gateway.connect() as client:
+                exchange(client, origin).close()
+            with gateway.connect() as client:
+                client.send(SOCKS + b"\x05\x01\x00\x01\x7f\x00\x00\x01\x00\x01")
+                assert client.rest()[3] == 5
+            with gateway.connect() as client, tunnel(client, origin) as far:
+                client.close()
+                assert far.rest() == b""
+            gateway.stop()
+            gateway.wait()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        left = {type(one).__name__ for one in gc.garbage if isinstance(one, Fiber | Session | Stream | Flow)}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert not left

@@ -92,7 +92,8 @@ class Poller(ABC):
         source.owner = None  # who knows it: the two would keep each other alive until the collector comes by
         self._dead.append(source.sock)
         if isinstance(source, Stream) and source.on_close is not None:
-            source.on_close(source)
+            told, source.on_close = source.on_close, None
+            told(source)
 
     def settle(self) -> None:
         """Close what was given up, unless a batch of events is still being served."""
