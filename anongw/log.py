@@ -179,7 +179,9 @@ class Counters:
             if exposure is Exposure.UNSCRUBBED:
                 self.unscrubbed += flow.sent + flow.received
         if flow.route:
-            route = self.routes.setdefault(flow.route, RouteCount())
+            route = self.routes.get(flow.route)
+            if route is None:
+                route = self.routes[flow.route] = RouteCount()
             route.flows += 1
             route.sent += flow.sent
             route.received += flow.received

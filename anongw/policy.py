@@ -130,15 +130,14 @@ class Policy:
             Refused: PRIVATE_NAME or FORBIDDEN for a name; for an address as `judge_address` does.
         """
         name = target.host
-        if isinstance(name, str) and self._is_private_name(name):
-            raise Refused(Reason.PRIVATE_NAME, name)
-        self._judge_name_or_address(target, resolved_here=resolved_here)
-
-    def _judge_name_or_address(self, target: Endpoint, *, resolved_here: bool) -> None:
-        name, port = target.host, target.port
         if not isinstance(name, str):
-            self.judge_address(name, port, None)
+            self.judge_address(name, target.port, None)
             return
+        if self._is_private_name(name):
+            raise Refused(Reason.PRIVATE_NAME, name)
+        self._judge_name(name, target.port, resolved_here=resolved_here)
+
+    def _judge_name(self, name: str, port: int, *, resolved_here: bool) -> None:
         if self._deny and self._deny.match(name, (), port):
             raise Refused(Reason.FORBIDDEN, name)
         undecided = resolved_here and self._allow and self._allow.has_networks
@@ -157,11 +156,13 @@ class Policy:
             Refused: as `judge`; PRIVATE_NAME too for a name of an overlay that the chain is not marked for.
         """
         name = target.host
-        if isinstance(name, str):
-            top = name.rpartition(".")[2]
-            if self._is_local_name(name) or (top in OVERLAYS and top not in overlays):
-                raise Refused(Reason.PRIVATE_NAME, name)
-        self._judge_name_or_address(target, resolved_here=resolved_here)
+        if not isinstance(name, str):
+            self.judge_address(name, target.port, None)
+            return
+        top = name.rpartition(".")[2]
+        if self._is_local_name(name) or (top in OVERLAYS and top not in overlays):
+            raise Refused(Reason.PRIVATE_NAME, name)
+        self._judge_name(name, target.port, resolved_here=resolved_here)
 
     def judge_address(self, address: Address, port: int, name: str | None) -> None:
         """Judge an address about to be dialled; `name` is the one that it was found under, if any.
@@ -185,7 +186,8 @@ class Policy:
 
     def is_exempt(self, address: Address) -> bool:
         """Whether `allow_private` names an address."""
-        return address in self._exempt or unwrap(address) in self._exempt
+        plain = unwrap(address)
+        return plain in self._exempt or (plain is not address and address in self._exempt)
 
     def listens_everywhere(self, port: int) -> bool:
         """Whether a listener of ours is on every address of this machine, so that any of them leads to us."""

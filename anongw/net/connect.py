@@ -21,6 +21,8 @@ from anongw.net.wait import WRITE, park
 # 250 ms; the engine's sweep rounds it up to at most twice that, well below the 2 s it allows.
 STAGGER = 0.25
 
+_KIND = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+
 # The largest packet on the way of a connected socket, by family (ip(7) IP_MTU, ipv6(7) IPV6_MTU): Linux
 # allows an interface 65,535 bytes, and gives that much to its loopback alone.
 _MTU = {socket.AF_INET: (socket.IPPROTO_IP, 14), socket.AF_INET6: (socket.IPPROTO_IPV6, 24)}
@@ -49,14 +51,13 @@ async def connect(fiber: Fiber, addresses: Sequence[Address], port: int, egress:
     waiting = list(addresses)
     try:
         while True:
-            if waiting and race.start(waiting.pop(0)):
-                return race.won()
-            if not race.running:
-                if not waiting:
-                    raise race.lost()
-                continue
-            if await race.wait(more=bool(waiting)):
-                return race.won()
+            winner = race.start(waiting.pop(0)) if waiting else None
+            if winner is None and race.running:
+                winner = await race.wait(more=bool(waiting))
+            if winner is not None:
+                return winner
+            if not race.running and not waiting:
+                raise race.lost()
     finally:
         race.clear()
 
@@ -91,45 +92,44 @@ class _Race:
         self._fiber = fiber
         self._port = port
         self._egress = egress
-        self._winner: Stream | None = None
         self._failures: dict[Reason, str] = {}  # with the detail of each, where there is one
 
-    def start(self, address: Address) -> bool:
-        """Begin to connect; True if it succeeded on the spot."""
+    def start(self, address: Address) -> Stream | None:
+        """Begin to connect; the stream, if it succeeded on the spot."""
         try:
-            stream = self._fiber.adopt(_open(address, self._egress), Reason.UPSTREAM_CLOSED)
-            stream.probed = False
+            sock = _open(address, self._egress)
         except OSError as error:
             self._failures[reason_of(error.errno)] = ""
-            return False
+            return None
         except Refused as refused:
             self._failures[refused.reason] = refused.detail
-            return False
-        code = stream.sock.connect_ex((_text(address), self._port))
+            return None
+        stream = self._fiber.adopt(sock, Reason.UPSTREAM_CLOSED)
+        stream.probed = False
+        code = sock.connect_ex((_text(address), self._port))
         if code not in (0, errno.EINPROGRESS):
             self._failed(stream, code)
-            return False
-        self.running.append(stream)
+            return None
         # On loopback and to near hosts the handshake is often over by now: ask before waiting for it.
-        return self._connected(stream)
+        if _is_connected(sock):
+            return stream
+        self.running.append(stream)
+        return None
 
-    async def wait(self, *, more: bool) -> bool:
-        """Wait for one of them; True if it has won. False: one failed, or it is time for the next."""
+    async def wait(self, *, more: bool) -> Stream | None:
+        """Wait for one of them to win; None: one failed, or it is time for the next."""
         until = self._fiber.engine.now + STAGGER if more else None
-        woken = await park(*((stream, WRITE) for stream in self.running), until=until)
+        woken = await park(*[(stream, WRITE) for stream in self.running], until=until)
         if not isinstance(woken, Stream):
-            return False
+            return None
         code = woken.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if not code and not _is_connected(woken.sock):
+            return None
+        self.running.remove(woken)
         if code:
-            self.running.remove(woken)
             self._failed(woken, code)
-            return False
-        return self._connected(woken)
-
-    def won(self) -> Stream:
-        assert self._winner is not None  # noqa: S101 - start or wait has said so
-        self.running.remove(self._winner)
-        return self._winner
+            return None
+        return woken
 
     def lost(self) -> Refused:
         reason = next((reason for reason in _TELLING if reason in self._failures), Reason.HOST_UNREACHABLE)
@@ -141,14 +141,6 @@ class _Race:
             self._drop(stream)
         self.running.clear()
 
-    def _connected(self, stream: Stream) -> bool:
-        try:
-            stream.sock.getpeername()
-        except OSError:
-            return False
-        self._winner = stream
-        return True
-
     def _failed(self, stream: Stream, code: int) -> None:
         self._failures[reason_of(code)] = ""
         self._drop(stream)
@@ -156,6 +148,14 @@ class _Race:
     def _drop(self, stream: Stream) -> None:
         self._fiber.give_up(stream)
         stream.close()
+
+
+def _is_connected(sock: socket.socket) -> bool:
+    try:
+        sock.getpeername()
+    except OSError:
+        return False
+    return True
 
 
 def _text(address: Address) -> str:
@@ -167,7 +167,7 @@ def _text(address: Address) -> str:
 
 def _open(address: Address, egress: Egress) -> socket.socket:
     family = socket.AF_INET if isinstance(address, ipaddress.IPv4Address) else socket.AF_INET6
-    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    sock = socket.socket(family, _KIND)
     try:
         egress.apply(sock, address)
         # No delay for small messages. Probes for a vanished peer can wait; see keepalive.py.
