@@ -152,6 +152,8 @@ class Position:
         # Fewer hops than the file says are none at all.
         if len(left) < self.settings.pick:
             return ()
+        if len(self.members) == 1:
+            return (0,)
         down = {index for index in left if self.scores[index].state(now) is State.DOWN}
         usable = self._by_strategy([index for index in left if index not in down])
         usable.sort(key=lambda index: index in had)

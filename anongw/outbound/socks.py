@@ -1,4 +1,4 @@
-"""SOCKS toward a hop: python-socks writes and judges the messages, our own streams carry them.
+"""SOCKS toward a hop: python-socks judges the messages, our own streams carry them.
 
 The only importer of python-socks, and only of its message classes: its connectors dial by themselves, ask the
 system's resolver and read more than a reply. What holds here, each with its test:
@@ -9,7 +9,7 @@ system's resolver and read more than a reply. What holds here, each with its tes
 - Exactly one reply is read. What the far side said early stays in the stream's reader.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import TypeVar
 
 from python_socks._protocols import socks4, socks5
@@ -49,7 +49,6 @@ class Socks5:
     def __init__(self, stream: Stream, login: Login | None) -> None:
         self._stream = stream
         self._login = login
-        self._state = socks5.Connection()
 
     async def enter(self) -> None:
         """Agree on a method and log in (RFC 1928 §3, RFC 1929); the hop hears no target yet.
@@ -58,21 +57,19 @@ class Socks5:
             Refused: HOP_AUTH where it does not take what we have; HOP_MALFORMED.
         """
         login = self._login
-        methods = socks5.AuthMethodsRequest(username=None, password=None)
-        if login is not None:
-            methods.methods = bytearray((socks5.AuthMethod.USERNAME_PASSWORD,))
-        await self._stream.send(self._state.send(methods))
+        offer = _AS_ANYBODY if login is None else _BY_LOGIN
+        await self._stream.send(offer.dumps())
         choice = await self._stream.read(_exactly(self._stream, socks5.AuthMethodReply.SIZE))
         # RFC 1928 §3: "If the selected METHOD is X'FF', none of the methods listed by the client are
         # acceptable". Another method than the one on offer is no way in either: a hop without log-ins says 0
         # whatever it hears.
         refusal = Reason.HOP_AUTH if choice[:1] == b"\x05" else Reason.HOP_MALFORMED
-        self._judge(choice, refusal)
+        if _believe(socks5.AuthMethodReply.loads, choice, refusal).method not in offer.methods:
+            raise Refused(refusal, "a method that was not on offer")
         if login is not None:
-            await self._stream.send(self._state.send(_Login(login.user, login.password.reveal())))
-            self._judge(
-                await self._stream.read(_exactly(self._stream, socks5.AuthReply.SIZE)), Reason.HOP_AUTH
-            )
+            await self._stream.send(_Login(login.user, login.password.reveal()).dumps())
+            answer = await self._stream.read(_exactly(self._stream, socks5.AuthReply.SIZE))
+            _believe(socks5.AuthReply.loads, answer, Reason.HOP_AUTH)
 
     async def ask(self, target: Endpoint) -> None:
         """Have the hop connect to `target`.
@@ -80,17 +77,11 @@ class Socks5:
         Raises:
             Refused: what the hop says of the target; HOP_MALFORMED.
         """
-        await self._stream.send(self._state.send(socks5.ConnectRequest(str(target.host), target.port)))
+        await self._stream.send(_request(target))
         message = await self._stream.read(reply_message(self._stream.reader))
         if message[0] == socks5.SOCKS_VER and message[1] in _TOR:
             raise Refused(Reason.HOST_UNREACHABLE, f"Tor says {message[1]:#04x}")
-        self._judge(message, Reason.HOP_MALFORMED)
-
-    def _judge(self, message: bytes, otherwise: Reason) -> None:
-        try:
-            self._state.receive(message)
-        except (ReplyError, ValueError) as error:  # ValueError: a bound name that is not UTF-8
-            raise _refusal(error, _SOCKS5, otherwise) from None
+        _believe(socks5.ConnectReply.loads, message, Reason.HOP_MALFORMED)
 
 
 class Socks4:
@@ -126,6 +117,31 @@ class _Login(socks5.AuthRequest):
     def dumps(self) -> bytes:
         user, password = self.username.encode(), self.password.encode()
         return bytes((self.VER, len(user))) + user + bytes((len(password),)) + password
+
+
+# What is on offer: to come in as anybody, or by the login and in no other way.
+_AS_ANYBODY = socks5.AuthMethodsRequest(username=None, password=None)
+_BY_LOGIN = socks5.AuthMethodsRequest(username=None, password=None)
+_BY_LOGIN.methods = bytearray((socks5.AuthMethod.USERNAME_PASSWORD,))
+
+
+def _request(target: Endpoint) -> bytes:
+    """What RFC 1928 §4 wants. python-socks would have each name parsed, to see whether it is an address."""
+    host = target.host
+    if isinstance(host, str):
+        kind, address = socks5.AddressType.DOMAIN, bytes((len(host),)) + host.encode("ascii")
+    else:
+        kind, address = socks5.AddressType.from_ip_ver(host.version), host.packed
+    head = bytes((socks5.SOCKS_VER, socks5.Command.CONNECT, socks5.RSV, kind))
+    return head + address + target.port.to_bytes(2)
+
+
+def _believe(loads: Callable[[bytes], T], message: bytes, otherwise: Reason) -> T:
+    """A reply as python-socks reads it. What it finds wrong is refused by its code, else `otherwise`."""
+    try:
+        return loads(message)
+    except (ReplyError, ValueError) as error:  # ValueError: a bound name that is not UTF-8
+        raise _refusal(error, _SOCKS5, otherwise) from None
 
 
 def _exactly(stream: Stream, count: int) -> Generator[None, None, bytes]:
