@@ -5,7 +5,8 @@ accept -> detect -> handshake -> policy -> route -> (resolve) -> dial -> answer 
 cli/          arguments -> config -> run; exit codes
 check.py      what a config would do, in plain words
 knowledge/    who would learn what of a connection
-lab/          networks, stand-ins and a recorder of packets, by which a gateway is judged from outside
+audit/        a config in a laboratory: does anything leak?
+lab/          its networks, stand-ins and recorder of packets
 workers/      several processes that share the listeners, and their parent
 gateway.py    carries one connection from accept to close; stops and reloads
 reporting.py  what it says of itself              control.py  whom it says it to

@@ -17,6 +17,7 @@ import click
 import msgspec
 
 from anongw import __version__
+from anongw.cli.audit import audit
 from anongw.cli.chain import chain
 from anongw.cli.diff import diff
 from anongw.cli.ending import Failure, Wrong, bug, first_of
@@ -41,6 +42,7 @@ _HELP = """Reach the network without showing who you are: SOCKS5, SOCKS4a and HT
   anongw check --example                         every setting, its meaning and default
   anongw explain example.org:443                 who learns what of a connection there
   anongw diff http://example.org/ -H LINE        what is sent on of a plain HTTP request
+  anongw audit --chain FILE                      whether anything leaks, in a laboratory
   anongw chain test FILE                         which proxies of a chain work, and how fast
   anongw passwd alice                            a line for [users]
   anongw status                                  how the running gateway fares
@@ -62,6 +64,7 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
+main.add_command(audit)
 main.add_command(chain)
 main.add_command(diff)
 main.add_command(explain)

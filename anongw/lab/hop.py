@@ -2,33 +2,28 @@
 
 It relays for real, so it can be any hop of a chain: what is asked for is looked up in `names` (a name, or an
 address, to where it is), and an address that is missing there is connected to as it is. A name stays a name:
-nobody is asked for it. A thread serves each connection; none outlives the block, and what a client said wrong
-is raised at the block's end.
+nobody is asked for it.
 """
 
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from functools import partial
-from typing import Literal, Self
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 from anongw.lab.hop_protocols import GRANTED, PROTOCOLS, REFUSED, UNREACHABLE, Over, Protocol, Talk
 from anongw.lab.hop_relay import relay
 from anongw.lab.hop_script import Cut, Fault, Manner, Phase, Seen
 from anongw.lab.hop_wire import Wire
-from anongw.lab.wrong import PATIENCE, must
+from anongw.lab.server import Place, Server
 
 Scheme = Literal["socks5", "socks4", "http"]
-Place = tuple[str, int]
 
 
 def _from_here(host: str) -> socket.socket:
     return socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
 
 
-class Hop:
+class Hop(Server):
     """`fault`, `cut`, `early`, `names` and `tls` may be changed; connections that come later heed it."""
 
     def __init__(  # noqa: PLR0913 - one for each thing that it may do
@@ -48,146 +43,24 @@ class Hop:
 
         `listener`, and what makes the socket by which it goes on, `outgoing`: from another network, perhaps.
         """
+        super().__init__(listener)
         self.protocol = protocol
         self.fault = fault
         self.cut = cut
         self.early = early
         self.users = users or {}
         self.names = dict(names or {})
-        self.seen: list[Seen] = []
         self.tls = tls
-        self._listener = listener
         self._outgoing = outgoing
-        self.place: Place = self._listener.getsockname()[:2]
-        self._changed = threading.Condition()
-        self._wires: set[Wire] = set()
-        self._threads: list[threading.Thread] = []
-        self._leaving = False
-        self._wrong: list[BaseException] = []
-
-    @property
-    def port(self) -> int:
-        return self.place[1]
 
     @property
     def asked(self) -> list[Place]:
         """The targets that it was asked for, in the order of their connections."""
         return [one.target for one in self.seen if one.port]
 
-    @property
-    def everything(self) -> bytes:
-        """All that all clients ever said, inside TLS."""
-        return b"\n".join(bytes(one.heard) for one in self.seen)
-
-    @property
-    def live(self) -> int:
-        """Connections that have not ended."""
-        return sum(not one.ended for one in self.seen)
-
     def where(self, seen: Seen) -> Place | None:
         """To whom a client is carried; None: to nobody."""
         return self.names.get(seen.host) or (None if seen.kind == "name" else seen.target)
-
-    def until(self, reached: Callable[[], bool]) -> None:
-        """Wait until something that the hop knows has come true."""
-        with self._changed:
-            must(self._changed.wait_for(reached, PATIENCE), self.seen)
-
-    @contextmanager
-    def away(self) -> Iterator[None]:
-        """As if it had been killed: its connections end, and its port refuses. Then it is back there."""
-        self._leave()
-        try:
-            yield
-        finally:
-            self._listen()
-
-    def __enter__(self) -> Self:
-        self._listen()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._leave()
-        self._listener.close()
-        if self._wrong:
-            raise self._wrong[0]
-
-    def _listen(self) -> None:
-        self._listener.settimeout(None)
-        self._listener.listen(64)
-        must(self._listener.getsockname()[:2] == self.place, "the place is taken")
-        self._leaving = False
-        self._start(self._accept)
-
-    def _leave(self) -> None:
-        with suppress(OSError):
-            # On Linux a listening socket that is shut down refuses, and wakes whoever accepts.
-            self._listener.shutdown(socket.SHUT_RDWR)
-        with suppress(OSError):
-            # A port that the kernel had chosen is free by now: this keeps it. Any other is bound still.
-            self._listener.bind(self.place)
-        with self._changed:
-            self._leaving = True
-            for wire in self._wires:
-                wire.wake()
-            threads, self._threads = self._threads, []
-        for thread in threads:
-            thread.join(PATIENCE)
-            must(not thread.is_alive(), self.seen)
-
-    def _start(self, work: Callable[[], None]) -> None:
-        def run() -> None:
-            try:
-                work()
-            except BaseException as error:  # noqa: BLE001 - it is raised at the block's end
-                self._wrong.append(error)
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        self._threads.append(thread)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                sock, peer = self._listener.accept()
-            except OSError:
-                return
-            with self._changed:
-                if self._leaving:
-                    sock.close()
-                    return
-                seen = Seen(peer[:2])
-                self.seen.append(seen)
-                self._changed.notify_all()
-                self._start(partial(self._serve, Wire(sock, seen.heard), seen))
-
-    @contextmanager
-    def _open(self, wire: Wire) -> Iterator[None]:
-        """A wire that ends with the block, and that `_leave` can wake."""
-        with self._changed:
-            self._wires.add(wire)
-        try:
-            self._go_on()
-            yield
-        finally:
-            with self._changed:
-                self._wires.remove(wire)
-            wire.sock.close()
-
-    def _go_on(self) -> None:
-        """Not after `_leave`, which may have come too early to wake somebody."""
-        if self._leaving:
-            raise ConnectionAbortedError("the hop is ended")
-
-    def _serve(self, wire: Wire, seen: Seen) -> None:
-        how = "left"
-        try:
-            with suppress(EOFError, OSError), self._open(wire):
-                how = self._converse(wire, seen)
-        finally:
-            with self._changed:
-                seen.ended = how
-                self._changed.notify_all()
 
     def _converse(self, wire: Wire, seen: Seen) -> str:
         """Serve one client to its end; how that came."""

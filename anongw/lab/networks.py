@@ -50,7 +50,10 @@ class Plan:
     routers: Sequence[str]
     local: Sequence[str] = ()
     outward: str = "out0"
-    client_routes: Sequence[str] = ()  # as `ip route add` takes them
+    # As `ip route add` takes them.
+    client_routes: Sequence[str] = ()
+    gateway_routes: Sequence[str] = ()
+    outside_routes: Sequence[str] = ()
 
 
 class Networks:
@@ -74,6 +77,8 @@ class Networks:
         self.give("outside", OUTSIDE_END, *plan.outside)
         self.ip("gateway", *(f"route add default via {router}" for router in plan.routers))
         self.ip("client", *(f"route add {route}" for route in plan.client_routes))
+        self.ip("gateway", *(f"route add {route}" for route in plan.gateway_routes))
+        self.ip("outside", *(f"route add {route}" for route in plan.outside_routes))
 
     def give(self, where: Where, device: str, *addresses: str) -> None:
         """Addresses to a device, which is up from then on."""
@@ -92,13 +97,14 @@ class Networks:
         """For one outside who goes on from these addresses: what makes a TCP socket toward another."""
         return lambda target: self.stream(host_6 if ":" in target else host, "outside")
 
-    def datagrams(self, host: str, port: int = 0) -> socket.socket:
-        """A UDP socket outside."""
-        return self._sock({"where": "outside", "host": host, "kind": socket.SOCK_DGRAM, "port": port})
+    def datagrams(self, host: str, port: int = 0, where: Where = "outside") -> socket.socket:
+        """A UDP socket."""
+        return self._sock({"where": where, "host": host, "kind": socket.SOCK_DGRAM, "port": port})
 
-    def stream(self, host: str, where: Where) -> socket.socket:
-        """A TCP socket that will connect from there."""
-        return self._sock({"where": where, "host": host, "kind": socket.SOCK_STREAM, "port": 0})
+    def stream(self, host: str, where: Where, port: int = 0) -> socket.socket:
+        """A TCP socket that will connect from there. `port`: one that was perhaps used a moment ago."""
+        wanted = {"where": where, "host": host, "kind": socket.SOCK_STREAM, "port": port}
+        return self._sock(wanted | {"reuse": bool(port)})
 
     def frames(self, cable: str, where: Where = "gateway") -> socket.socket:
         """All that passes one of the gateway's interfaces (or another network's), from now on."""

@@ -10,7 +10,7 @@ import dns.message
 
 from anongw.lab import capture
 from anongw.lab.capture import UDP, Link, Packet
-from anongw.lab.hop import Place
+from anongw.lab.server import Place
 
 Streams = list[tuple[Place, bytes]]  # what was said in a connection, either way, and who was called
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import trustme
 
-from anongw.lab.hop import Hop, Place, Scheme
+from anongw.lab.hop import Hop, Scheme
+from anongw.lab.server import Place
 from tests.support.outside import listening
 from tests.support.upstreams import Upstream
 

@@ -1,0 +1,106 @@
+"""`anongw audit` on real configs: green where the gateway is ours, and red once for each of its checks.
+
+A gateway with one part replaced (tests/support/leaky.py), or another program, stands in ours' place for that.
+"""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from anongw.audit.checks import CHECKS
+from anongw.audit.program import OURS
+from anongw.audit.run import Wish, audit
+from anongw.audit.verdict import Verdict
+from anongw.config import load
+from anongw.lab.networks import why_not
+from tests.support import leaky
+from tests.support.laboratory import two_hops
+from tests.support.process import ROOT
+
+CHAINS = ROOT / "chains"
+pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "namespaces work")
+
+
+def played(
+    only: str = "",
+    *sets: str,
+    chain: Path | None = None,
+    program: Sequence[str] = OURS,
+    path: Path | None = None,
+) -> Verdict:
+    return audit(load(path, sets, chain=chain), Wish(only, program=program))
+
+
+def words(verdict: Verdict) -> str:
+    """What is said of a verdict that should have been clean."""
+    return "\n".join(
+        f"{row.scenario}: {row.not_tried} {row.wrong}" for row in verdict.rows if not row.is_clean
+    )
+
+
+@pytest.mark.parametrize("file", ["two-hop-mix", "fail-over"])
+def test_nothing_leaks_of_a_chain(file: str) -> None:
+    verdict = played(chain=CHAINS / f"{file}.toml")
+    assert verdict.is_clean, words(verdict)
+    assert len(verdict.rows) >= 40
+    assert verdict.seconds < 180
+
+
+def test_nothing_leaks_where_everything_goes_directly() -> None:
+    verdict = played()
+    assert verdict.is_clean, words(verdict)
+    assert len(verdict.rows) >= 40
+
+
+@pytest.mark.parametrize("only", ["to a name", "hop 1 r"])
+@pytest.mark.parametrize("file", ["one-hop", "rotating", "tor"])
+def test_nothing_leaks_of_the_other_chains(file: str, only: str) -> None:
+    verdict = played(only, chain=CHAINS / f"{file}.toml")
+    assert verdict.is_clean, words(verdict)
+
+
+@pytest.mark.parametrize("only", ["route", "refuses"])
+def test_nothing_leaks_of_routes(only: str) -> None:
+    verdict = played(only, path=CHAINS / "per-site.toml")
+    assert verdict.is_clean, words(verdict)
+
+
+# That each check is one
+
+SMALL = "to a"
+# By the check that must be red: the sin, the scenarios that show it, and what the config says beside the
+# chain.
+LEAKS = {
+    "edges": ("edges", SMALL, ()),
+    "questions": ("questions", SMALL, ('resolve.servers=["udp://9.9.9.9"]',)),
+    "names": ("names", SMALL, ()),
+    "client": ("client", SMALL, ()),
+    "login": ("login", SMALL, ()),
+    "headers": ("headers", SMALL, ()),
+    "hops": ("hops", SMALL, ()),
+    "gateway": ("gateway", SMALL, ()),
+    "answers": ("answers", SMALL, ()),
+    "log": ("logs", SMALL, ()),
+    "smuggling": ("smuggling", "smuggling: two lengths", ()),
+    "strangers": ("strangers", "stranger", ()),
+    "ended": ("ended", "killed", ()),
+    "served": ("served", SMALL, ()),
+}
+
+
+def test_there_is_a_leak_for_every_check() -> None:
+    assert list(LEAKS) == [check.name for check in CHECKS]
+    assert {sin for sin, _, _ in LEAKS.values()} == set(leaky.SINS)
+
+
+@pytest.mark.parametrize("check", LEAKS)
+def test_a_leak_is_caught(check: str, tmp_path: Path) -> None:
+    sin, only, sets = LEAKS[check]
+    chain = two_hops(tmp_path)
+    program = (sys.executable, "-m", "tests.support.leaky", sin)
+    verdict = played(only, *sets, chain=None if check == "strangers" else chain, program=program)
+    assert any(check in row.wrong for row in verdict.rows), words(verdict)
+    shutil.rmtree(verdict.kept)
