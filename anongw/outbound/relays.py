@@ -5,7 +5,7 @@ alone proves nothing: it counts as a success once a byte came back, or once it h
 and as a failure if its upstream ends it sooner without a byte. A client that leaves first proves neither.
 """
 
-from collections import deque
+from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
 
@@ -36,11 +36,9 @@ class _Young:
     """A connection that has proved nothing yet."""
 
     path: tuple[Step, ...]
-    stream: Stream
     heard: int  # bytes that the handshakes took; what comes after them is the target's
     began: float  # the dial; engine's clock, as all times here
     due: float  # when it has lived long enough
-    judged: bool = False
 
 
 class Relays:
@@ -48,37 +46,44 @@ class Relays:
 
     def __init__(self, early: float) -> None:
         self._early = early
-        self._young: deque[_Young] = deque()
+        # In the order of their `due`. Those that are over are not among them: nothing of them is kept.
+        self._young: OrderedDict[_Young, None] = OrderedDict()
+
+    @property
+    def unproved(self) -> int:
+        """Connections that live and have proved nothing yet."""
+        return len(self._young)
 
     def begin(self, path: tuple[Step, ...], stream: Stream, began: float, now: float) -> None:
         """A dial through `path`, begun at `began`, has succeeded."""
         # What the target said with the last hop's reply is in the reader, and its own.
         heard = stream.received - len(stream.reader)
-        young = _Young(path, stream, heard, began, now + self._early)
+        young = _Young(path, heard, began, now + self._early)
         for step in path:
             step.position.entered(step.index)
-        self._young.append(young)
+        self._young[young] = None
         stream.on_close = partial(self._closed, young)
 
     def sweep(self, now: float) -> None:
         """Those that have lived long enough did so because every hop works."""
-        while self._young and self._young[0].due <= now:
-            _succeeded(self._young.popleft(), now)
+        while (young := next(iter(self._young), None)) is not None and young.due <= now:
+            self._succeeded(young, now)
 
     def _closed(self, young: _Young, stream: Stream) -> None:
         now = stream.keeper.now
         for step in young.path:
             step.position.left(step.index)
+        if young not in self._young:
+            return
         if stream.received > young.heard or now >= young.due:
-            _succeeded(young, now)
-        elif stream.ended_first:
+            self._succeeded(young, now)
+            return
+        del self._young[young]
+        if stream.ended_first:
             for step in young.path:
                 step.score.failed(young.began, now)
-        young.judged = True
 
-
-def _succeeded(young: _Young, now: float) -> None:
-    if not young.judged:
-        young.judged = True
+    def _succeeded(self, young: _Young, now: float) -> None:
+        del self._young[young]
         for step in young.path:
             step.score.succeeded(young.began, now)

@@ -60,11 +60,14 @@ async def play(act: str, after: float = 0.0, *, said: bytes = b"", early: bytes 
             far.last()
             await stream.fill()
         engine.now += after
+        assert scene.relays.unproved == 1
         if act == "sweep":
             scene.relays.sweep(engine.now)
             scene.relays.sweep(engine.now)
         else:
             stream.close()
+            # Nothing of it is kept until it would have been old.
+            assert scene.relays.unproved == 0
 
     async with driven() as engine:
         await engine.flow(carry).over()
