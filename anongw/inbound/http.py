@@ -194,15 +194,13 @@ class Http:
         fiber = session.fiber
         fiber.resting = True
         if not len(reader):
-            if fiber.engine.stopping:
+            if fiber.engine.stopping or reader.eof:
                 return False
             fiber.within(session.rooms.limits.request, Reason.IDLE_TIMEOUT)
             try:
-                while not len(reader) and not reader.eof:
-                    await self._client.arrive()
+                if not await self._client.arrive():
+                    return False
             except Refused:
-                return False
-            if not len(reader):
                 return False
         else:
             await self._client.give_way()  # a long row of pipelined requests is many flows' time
@@ -275,7 +273,7 @@ class Http:
             origin.authority,
             path,
             head.headers,
-            lines=None,
+            ready=None,
             framing=head.framing,
             body=inflow,
             minor=head.minor,

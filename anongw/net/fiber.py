@@ -146,9 +146,10 @@ class Fiber:
 
     def within(self, seconds: float, reason: Reason) -> None:
         """From now on, be done (or call this again) within `seconds`, or be thrown `Refused(reason)`."""
-        self._deadline = self.engine.now + seconds
+        self._deadline = deadline = self.engine.now + seconds
         self._deadline_reason = reason
-        self._set_wake()
+        # Only ever earlier: a look that comes too early costs little, and sets the next one right.
+        self.wake_at = min(self.wake_at, deadline)
 
     def live_for(self, seconds: float) -> None:
         """Bound the whole life of the flow."""

@@ -6,7 +6,7 @@ from anongw.web import scrub
 from anongw.web.deliver import reframe
 from anongw.web.exchange import Handler, Ready, Request, Response
 from anongw.web.rules import Rules
-from anongw.wire.http1 import build_lines
+from anongw.wire.http1 import build_lines, build_response
 
 
 class Clean:
@@ -27,11 +27,11 @@ class Clean:
             ready = self._asked(request)
             if key:
                 known.remember(key, ready)
-        request.headers, request.lines = ready.headers, ready.lines
+        request.headers, request.ready = ready.headers, ready.sent
         self._counters.headers_dropped += ready.unknown
         response = await self._following(request, fiber)
         response.framing = reframe(response.framing, request.minor)
-        response.headers, response.lines, _ = self._answered(request, response)
+        response.headers, response.ready, _ = self._answered(request, response)
         return response
 
     def _asked(self, request: Request) -> Ready:
@@ -53,7 +53,7 @@ class Clean:
                 self._rules,
                 request.target.host,
             )
-            ready = Ready(headers, build_lines(headers), 0)
+            ready = Ready(headers, build_response(response.status, response.reason, headers), 0)
             if key:
                 known.remember(key, ready)
         return ready

@@ -91,9 +91,9 @@ class Delivery:
 
 
 def _head(request: Request, response: Response, *, keep_alive: bool) -> bytes:
-    lines = http1.build_lines(response.headers) if response.lines is None else response.lines
+    head = response.ready
+    if head is None:
+        head = http1.build_response(response.status, response.reason, response.headers)
     if not keep_alive:
-        lines = lines.removesuffix(b"\r\n") + b"Connection: close\r\n\r\n"
-    elif not request.minor:
-        lines = lines.removesuffix(b"\r\n") + b"Connection: keep-alive\r\n\r\n"
-    return http1.status_line(response.status, response.reason) + lines
+        return head.removesuffix(b"\r\n") + b"Connection: close\r\n\r\n"
+    return head if request.minor else head.removesuffix(b"\r\n") + b"Connection: keep-alive\r\n\r\n"

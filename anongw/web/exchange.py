@@ -62,7 +62,7 @@ class Ready(NamedTuple):
     """Header lines as they leave."""
 
     headers: Headers
-    lines: bytes  # the same, as they are sent
+    sent: bytes  # the same as they are sent; of an answer its whole head
     unknown: int  # lines that were dropped because no list names them
 
 
@@ -91,7 +91,7 @@ class Request:
     authority: bytes  # the target, as `Host` says it
     path: bytes  # origin-form: path and query
     headers: Headers
-    lines: bytes | None  # these headers as they are sent, once somebody has made them ready; see Clean
+    ready: bytes | None  # these headers as they are sent, once somebody has made them ready; see Clean
     framing: Framing
     body: Inflow | None  # None: there is none
     minor: int  # the client speaks HTTP/1.0 or HTTP/1.1
@@ -115,7 +115,7 @@ class Response:
     keep_alive: bool  # the origin will take another request on this connection
     upload: Side | None  # the rest of the request's body, still on its way
     mark: Mark | None = None  # of `headers` as they came
-    lines: bytes | None = None  # as in Request, `Connection` apart
+    ready: bytes | None = None  # its head as it is sent, `Connection` apart, once somebody has made it ready
 
 
 class Handler(Protocol):

@@ -62,7 +62,7 @@ class Forward:
         return await self._ask(request, await self._dialer.dial(request.target, request.flow, fiber), fiber)
 
     async def _ask(self, request: Request, upstream: Stream, fiber: Fiber) -> Response:
-        lines = http1.build_lines(request.headers) if request.lines is None else request.lines
+        lines = http1.build_lines(request.headers) if request.ready is None else request.ready
         head = http1.request_line(request.method, request.path) + lines
         fiber.within(self._limits.stall, Reason.UPSTREAM_TIMEOUT)
         await upstream.send(head)

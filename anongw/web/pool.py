@@ -37,8 +37,8 @@ class Pool:
         while streams:
             stream = streams[-1]
             self._remove(stream)
-            # Not only what the engine has told us of: what came since would be read as the next answer.
-            if _silent(stream) and stream.is_silent():
+            # The engine has told us of nothing; but what came since would be read as the next answer.
+            if stream.is_silent():
                 fiber.take(stream)
                 return stream
             stream.close()
@@ -51,7 +51,8 @@ class Pool:
             stream.close()
             return
         streams = self._kept.setdefault(key, [])
-        if len(streams) >= self._limits.upstream_kept_per_origin or not _silent(stream):
+        # What has been read and not used was not asked for.
+        if len(streams) >= self._limits.upstream_kept_per_origin or not stream.reader.is_spent:
             if not streams:
                 del self._kept[key]
             stream.close()
@@ -92,8 +93,3 @@ class Pool:
         streams.remove(stream)
         if not streams:
             del self._kept[key]
-
-
-def _silent(stream: Stream) -> bool:
-    """Nothing has been read and not used."""
-    return not len(stream.reader) and not stream.reader.eof

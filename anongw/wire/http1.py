@@ -268,13 +268,9 @@ def build_lines(headers: Headers) -> bytes:
 
 
 def build_response(status: int, reason: bytes, headers: Headers) -> bytes:
-    return status_line(status, reason) + build_lines(headers)
-
-
-def status_line(status: int, reason: bytes) -> bytes:
     line = b"HTTP/1.1 %d %b\r\n" % (status, reason)
     _hold(line, 1)
-    return line
+    return line + build_lines(headers)
 
 
 def authority(target: bytes) -> Endpoint:

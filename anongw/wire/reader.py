@@ -39,6 +39,11 @@ class Reader:
         """The peer has said its last; some of it may still be here."""
         return self._eof
 
+    @property
+    def is_spent(self) -> bool:
+        """All that came has been taken, and the peer may say more."""
+        return not self._buffer and not self._eof
+
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         self._buffer += data
 

@@ -92,7 +92,7 @@ def _adds(line: Callable[[Request], tuple[bytes, bytes]]) -> None:
     def with_line(self: Clean, rules: Any, following: Any, counters: Any) -> None:
         async def after_scrubbing(request: Request, fiber: Any) -> Any:
             request.headers = [*request.headers, line(request)]
-            request.lines = http1.build_lines(request.headers)
+            request.ready = http1.build_lines(request.headers)
             return await following(request, fiber)
 
         made(self, rules, after_scrubbing, counters)

@@ -18,7 +18,7 @@ from anongw.web import scrub
 from anongw.web.clean import Clean
 from anongw.web.exchange import Memory, Request, Response
 from anongw.web.rules import Rules
-from anongw.wire.http1 import NO_BODY, Framing, Headers, Kind, Mark, build_lines, host_header
+from anongw.wire.http1 import NO_BODY, Framing, Headers, Kind, Mark, build_lines, build_response, host_header
 from tests.support.gateway import basic, running, user
 from tests.support.raw_origin import OK, Line, Message, Origin
 from tests.web.test_scrub import ABOUT, ANSWER_LINES, LINES, RULES
@@ -136,7 +136,7 @@ def asking(lines: Headers, about: scrub.Outgoing, mark: Mark, memory: Memory) ->
         authority=host_header(about.origin, "http"),
         path=b"/",
         headers=lines,
-        lines=None,
+        ready=None,
         framing=about.framing,
         body=None,
         minor=1,
@@ -203,7 +203,7 @@ def test_lines_that_come_again_are_cleaned_as_they_were_the_first_time() -> None
                 assert found is plain
             else:
                 assert (request.headers, unknown) == plain
-                assert request.lines == build_lines(plain.headers)
+                assert request.ready == build_lines(plain.headers)
             assert len(memory.asked) <= most
             seen["refused" if isinstance(plain, Reason) else "again" if known else "new"] += 1
 
@@ -240,7 +240,7 @@ def test_answers_that_come_again_are_cleaned_as_they_were_the_first_time() -> No
                 assert found is plain
             else:
                 assert isinstance(found, Response)
-                assert (found.headers, found.lines) == (plain, build_lines(plain))
+                assert (found.headers, found.ready) == (plain, build_response(200, b"", plain))
             assert len(memory.answered) <= most
             seen["refused" if isinstance(plain, Reason) else "again" if known else "new"] += 1
 

@@ -177,7 +177,7 @@ async def _settled(*, taken: bool) -> int:
                 authority=b"a.example",
                 path=b"/",
                 headers=[],
-                lines=None,
+                ready=None,
                 framing=NO_BODY,
                 body=Inflow(client, LengthBody(0)),
                 minor=1,

@@ -461,7 +461,7 @@ def test_it_is_what_clean_sends() -> None:
         authority=http1.host_header(ORIGIN, "http"),
         path=b"/a",
         headers=asked.headers,
-        lines=None,
+        ready=None,
         framing=asked.framing,
         body=None,
         minor=1,

@@ -106,3 +106,14 @@ def test_what_is_fed_comes_out_once_and_in_order(steps: list[bytes | int]) -> No
             assert len(piece) <= step
             taken += piece
     assert taken + reader.take() == fed
+
+
+def test_it_is_spent_when_all_was_taken_and_more_may_come() -> None:
+    reader = Reader()
+    assert reader.is_spent
+    reader.feed(b"x")
+    assert not reader.is_spent
+    reader.take()
+    assert reader.is_spent
+    reader.feed_eof()
+    assert not reader.is_spent
