@@ -25,7 +25,8 @@ _KIND = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
 
 # The largest packet on the way of a connected socket, by family (ip(7) IP_MTU, ipv6(7) IPV6_MTU): Linux
 # allows an interface 65,535 bytes, and gives that much to its loopback alone.
-_MTU = {socket.AF_INET: (socket.IPPROTO_IP, 14), socket.AF_INET6: (socket.IPPROTO_IPV6, 24)}
+_MTU_V4 = socket.IPPROTO_IP, 14
+_MTU_V6 = socket.IPPROTO_IPV6, 24
 _LOOPBACK_MTU = 65535
 
 # Which failure is told when several addresses failed: the one that says most about the far side.
@@ -73,17 +74,21 @@ def is_this_machine(address: Address, port: int) -> bool:
     Raises:
         Refused: RESOURCES where the kernel has no descriptor left to tell by.
     """
-    family = socket.AF_INET if isinstance(address, ipaddress.IPv4Address) else socket.AF_INET6
+    is_v4 = isinstance(address, ipaddress.IPv4Address)
+    family, mtu = (socket.AF_INET, _MTU_V4) if is_v4 else (socket.AF_INET6, _MTU_V6)
+    text = _text(address)
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((_text(address), port))
-            source = ipaddress.ip_address(probe.getsockname()[0])
-            by_loopback = probe.getsockopt(*_MTU[family]) >= _LOOPBACK_MTU
+            probe.connect((text, port))
+            source = probe.getsockname()[0]
+            by_loopback = probe.getsockopt(*mtu) >= _LOOPBACK_MTU
     except OSError as error:
         if reason_of(error.errno) is Reason.RESOURCES:
             raise Refused(Reason.RESOURCES) from None  # not known is not allowed
         return False  # no way there at all
-    return source == address or (by_loopback and not address.is_loopback)
+    # An IPv4 address has one spelling; of IPv6 the kernel's may differ from ours.
+    is_source = source == text if is_v4 else ipaddress.ip_address(source) == address
+    return is_source or (by_loopback and not address.is_loopback)
 
 
 class _Race:
@@ -110,8 +115,8 @@ class _Race:
         if code not in (0, errno.EINPROGRESS):
             self._failed(stream, code)
             return None
-        # On loopback and to near hosts the handshake is often over by now: ask before waiting for it.
-        if _is_connected(sock):
+        # On loopback the kernel has done the whole handshake by now: ask before waiting for it.
+        if address.is_loopback and _is_connected(sock):
             return stream
         self.running.append(stream)
         return None

@@ -67,6 +67,7 @@ class Stream:
         "received",
         "sent",
         "sock",
+        "spoke_last",
         "was_reset",
     )
 
@@ -86,6 +87,7 @@ class Stream:
         self.reader = Reader()
         self.sent = 0  # bytes, in all
         self.received = 0
+        self.spoke_last = False  # we did, and the peer has said nothing since
 
     async def fill(self) -> bool:
         """Take what has arrived into the reader, waiting if nothing has; False once the peer said its last.
@@ -93,7 +95,8 @@ class Stream:
         Raises:
             Refused: with `lost`, if the connection broke.
         """
-        if self._had_its_turn():
+        # What answers us is a round trip away: to try for it would be a call in vain, as dear as the wait.
+        if self.spoke_last or self._had_its_turn():
             await park((self, READ))
         while (count := self._receive()) is None:
             await park((self, READ))
@@ -210,6 +213,7 @@ class Stream:
         except OSError as error:
             self.ended_first = True
             raise Refused(self.lost, type(error).__name__) from None
+        self.spoke_last = False
         if count:
             self.received += count
             self.reader.feed(memoryview(buffer)[:count])
@@ -229,4 +233,5 @@ class Stream:
             self.ended_first = True
             raise Refused(self.lost, type(error).__name__) from None
         self.sent += count
+        self.spoke_last = True
         return count

@@ -10,6 +10,7 @@ import pytest
 from anongw.errors import Reason, Refused
 from anongw.net.fiber import Fiber
 from anongw.net.stream import CHUNK, SHARE, Stream
+from anongw.net.wait import Park
 from tests.support.driven import DrivenEngine, driven
 from tests.support.sockets import Kind, pair, reset
 
@@ -78,6 +79,26 @@ def test_fill_says_what_has_happened_so_far() -> None:
         assert filled(stream) is False
         assert stream.reader.eof
         assert stream.reader.take() == b"x"
+
+
+@KINDS
+async def test_fill_does_not_try_for_what_answers_us(kind: Kind) -> None:
+    """Whoever spoke last waits for the other; whoever did not takes what is there."""
+    near, far = pair(kind)
+    with near, far:
+        stream = stream_on(near)
+        far.send(b"early")
+        assert filled(stream)
+        with suppress(StopIteration):
+            stream.send(b"a question").send(None)
+        far.send(b"an answer")
+        step = stream.fill()
+        assert isinstance(step.send(None), Park), "in real life it is not here yet"
+        with pytest.raises(StopIteration):
+            step.send(None)
+        far.send(b"more")
+        assert filled(stream)
+        assert stream.reader.take() == b"earlyan answermore"
 
 
 @KINDS
