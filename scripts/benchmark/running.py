@@ -56,7 +56,7 @@ def running(command: Sequence[str], port: int, folder: Path, core: int | None) -
             time.sleep(0.001)
         yield Running(process.pid, port, time.perf_counter() - begun)
     finally:
-        _end(process)
+        end(process)
 
 
 def _accepts(port: int) -> bool:
@@ -64,7 +64,7 @@ def _accepts(port: int) -> bool:
         return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """Its whole session: some proxies give their children groups of their own."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         for pid in machine.members(process.pid):
