@@ -11,12 +11,14 @@ workers/      several processes that share the listeners, and their parent
 gateway.py    carries one connection from accept to close; stops and reloads
 reporting.py  what it says of itself              control.py  whom it says it to
 openings.py   the sockets that it listens on
+registrar.py  what it is told about identities
 generation.py the rooms of one config, which a reload replaces
 inbound/      what the client asks (SOCKS, HTTP), and how it is answered
 web/          plain HTTP requests: scrub, forward, deliver
 outbound/     the ways out: through chains of hops, or directly: judged, resolved, judged again, connected
 resolve/      names -> addresses; the only place that may
 admission.py  may this client connect?     policy.py  may this flow go there?
+identities.py who uses it, in which epoch, at what cost
 users.py      is this password right?      route.py   which way does it go, in whose name?
 targets.py    rules about names and addresses
 privacy.py    how names are said, if at all

@@ -239,6 +239,36 @@ class Reloaded(msgspec.Struct, frozen=True, kw_only=True):
     restart: tuple[str, ...] = ()  # the same for those that are in force only after a restart
 
 
+class IdentityStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One identity in its present epoch. Sizes are in bytes."""
+
+    name: str  # a pseudonym, unless log.names is on
+    epoch: int  # how many it has had
+    age: float  # seconds since the first use in this epoch
+    live: int  # flows now, those of earlier epochs too
+    flows: int  # that are over, in this epoch, as all that follows
+    sent: int
+    received: int
+    ways: tuple[str, ...]  # routes that were taken: chains, "direct", "refuse"
+
+
+class Renewed(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a new epoch."""
+
+    identities: int  # that are known now; one that comes later begins in the new epoch too
+    running: int  # flows that keep what they have until they end
+
+
+class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
+    """What was wiped, and what cannot be."""
+
+    identities: int
+    closed: int  # connections of theirs
+    kept: int  # connections to origins that waited for another request
+    answers: int  # of resolvers
+    remains: tuple[str, ...]  # a sentence each
+
+
 # Where the socket is
 
 

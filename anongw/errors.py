@@ -62,6 +62,8 @@ class Reason(enum.Enum):
     HOP_REFUSED = "hop-refused"  # its own rules forbid the target
 
     # Limits and life
+    BUDGET_SPENT = "budget-spent"  # its identity may have no more connections, or bytes today
+    FORGOTTEN = "forgotten"  # its identity was, by `anongw identity forget`
     TOO_MANY = "too-many"  # the limit on connections is reached
     RESOURCES = "resources"  # the kernel gave no descriptor, buffer or port
     HANDSHAKE_TIMEOUT = "handshake-timeout"  # the client did not say what it wants in time

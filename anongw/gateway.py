@@ -26,6 +26,7 @@ from anongw.control import Command, Control, Declined, Reloaded, Status
 from anongw.errors import Reason, Refused, StartError
 from anongw.flow import Flow
 from anongw.generation import Generation, Lasting
+from anongw.identities import Epochs, Identities
 from anongw.inbound.http import Http
 from anongw.inbound.session import Rooms, Session
 from anongw.inbound.socks import serve_socks4, serve_socks5
@@ -38,6 +39,7 @@ from anongw.net.pipes import Pipes
 from anongw.net.stream import Stream
 from anongw.openings import Openings, open_all
 from anongw.privacy import Privacy, kind_of, place, setting, settings
+from anongw.registrar import Registrar
 from anongw.reporting import changes, status
 from anongw.wire.control import Fields
 from anongw.wire.detect import Protocol, detect
@@ -101,6 +103,7 @@ class Gateway:
         read: Callable[[], Config] | None = None,
         ledger: Ledger | None = None,
         privacy: Privacy | None = None,
+        epochs: Epochs | None = None,
     ) -> None:
         self._read = read
         self._ledger = ledger or alone()
@@ -113,16 +116,30 @@ class Gateway:
         self._complaints = Complaints(log.warning)
         self._privacy = privacy or Privacy(names=config.log.names)
         self.counters = log.Counters()
+        self._identities = Identities(
+            lambda: self.engine.now, self._ledger.key, config.limits.identities, epochs
+        )
+        self._identities.configure(config.identities, config.limits.identities)
+        self.engine.on_sweep.append(self._identities.sweep)
         self._lasting = Lasting(
             engine=self.engine,
             pipes=Pipes(limits.pipe_bytes),
             own=self._own,
             counters=self.counters,
             ledger=self._ledger,
+            identities=self._identities,
             finished=self._finished,
             left=self._admission.leave,
         )
-        self.commands: dict[str, Command] = {"status": self._tell_status, "reload": self._tell_reload}
+        self._registrar = Registrar(self._identities, self._privacy, lambda: self._generations, self.engine)
+        self.commands: dict[str, Command] = {
+            "status": self._tell_status,
+            "reload": self._tell_reload,
+            "identities": self._registrar.tell,
+            "new": self._registrar.tell_new,
+            "forget": self._registrar.tell_forget,
+        }
+        self.between_workers = self._registrar.between_workers
         self._control = Control(self.engine, self.commands)
         self._started = time.monotonic()
         self._tasks: anyio.abc.TaskGroup | None = None
@@ -130,6 +147,8 @@ class Gateway:
         self._generation = Generation(config, self._lasting)
         self._current = self.rooms  # one bound method for all sessions
         self._prepared: Generation | None = None
+        # The present one, and those that flows may still go by.
+        self._generations = [self._generation]
 
     @property
     def config(self) -> Config:
@@ -233,11 +252,13 @@ class Gateway:
         most, self._room = capacities(config, self._ledger.workers)
         self._admission.retune(config.listen.clients, most, config.limits.per_client)
         self.engine.half_closed = config.limits.half_closed
+        self._generations.append(new)
+        self._identities.configure(config.identities, config.limits.identities)
         self._privacy.names = config.log.names
         log.setup(config.log)
         old.retire()
         self._tasks.start_soon(_warm_up, new)
-        self._tasks.start_soon(_close_later, old)
+        self._tasks.start_soon(self._close_later, old)
 
     def close(self) -> None:
         self._close_listeners()
@@ -281,6 +302,11 @@ class Gateway:
         self.counters.finished(flow)
         self._complaints.finished(flow, self.engine.now)
         log.finished(flow, self._privacy)
+
+    async def _close_later(self, generation: Generation) -> None:
+        await anyio.sleep(_RETIRE_AFTER)
+        generation.close()
+        self._generations.remove(generation)
 
     def _tell_status(self, _asked: Fields) -> Fields:
         return {"status": self.status()}
@@ -332,11 +358,6 @@ async def _warm_up(generation: Generation) -> None:
         sentences = (f"a file of certificates cannot be read: {refused.detail}",)
     for sentence in sentences:
         log.warning("{}", setting(sentence))
-
-
-async def _close_later(generation: Generation) -> None:
-    await anyio.sleep(_RETIRE_AFTER)
-    generation.close()
 
 
 def _bug(error: BaseException) -> None:

@@ -21,6 +21,7 @@ from anongw import config, log
 from anongw.address import Address, Endpoint, parse_host, parse_port
 from anongw.config import DIRECT, Config
 from anongw.flow import Flow
+from anongw.identities import Identities
 from anongw.inbound.session import Rooms
 from anongw.ledger import Ledger
 from anongw.net.egress import Egress
@@ -60,6 +61,7 @@ class Lasting:
     own: Sequence[Endpoint]  # the listeners, once they are bound
     counters: log.Counters
     ledger: Ledger  # with the key of this start, and what workers share
+    identities: Identities
     finished: Callable[[Flow], None]
     left: Callable[[Address | None], None]
 
@@ -91,7 +93,8 @@ class Generation:
             handler=Clean(compile_rules(settings.scrub), forward, lasting.counters),
             delivery=Delivery(self.pool, limits),
             pipes=lasting.pipes,
-            identity=settings.identity,
+            rules=settings.identity,
+            identities=lasting.identities,
             safe_socks=settings.safe_socks,
             key=lasting.ledger.key,
             finished=lasting.finished,
@@ -128,9 +131,17 @@ class Generation:
         """Nobody needs the resolvers any more."""
         self._scope.cancel()
 
-    def forget(self, identity: str) -> None:
+    def forget(self, identity: str) -> tuple[int, int]:
+        """Wipe what is kept for an identity: kept connections and cached answers, and how many there were."""
         for chain in self.chains.values():
             chain.forget(identity)
+        return self.pool.forget(identity), sum(resolver.forget(identity) for resolver in self.resolvers)
+
+    def renew(self, old: str, new: str) -> None:
+        """An identity goes on under another key: nothing that is kept under the old one remains."""
+        for chain in self.chains.values():
+            chain.renew(old, new, self._lasting.engine.now)
+        self.forget(old)
 
     def _ways(self, before: "Generation | None") -> Ways:
         """The ways that routes name, and no others."""

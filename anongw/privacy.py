@@ -86,6 +86,12 @@ class Privacy:
         self.turn()
         return _pseudonym(self._key, kind, name)
 
+    def forget(self, nonce: str) -> None:
+        """Have other pseudonyms from now on, and understand none of those before."""
+        self.turn()
+        self._key = hashlib.blake2b(nonce.encode(), key=self._key, digest_size=_KEY_BYTES).digest()
+        self._before = self._key
+
     def means(self, kind: Kind, said: str, name: str) -> bool:
         """Whether somebody who says this means the name: by itself, or by its pseudonym.
 

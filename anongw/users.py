@@ -102,6 +102,13 @@ class Users:
         finally:
             self._waiting -= 1
 
+    def forget(self, name: bytes | None = None) -> None:
+        """Check a user's password anew the next time; everybody's, where no name is said."""
+        if name is None:
+            self._right.clear()
+        else:
+            self._right.pop(name, None)
+
     def _verify(self, name: bytes, password: bytes) -> bool:
         known = self._hashes.get(name)
         matches = verify(password, known or self._dummy)

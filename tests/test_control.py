@@ -23,9 +23,12 @@ from anongw.control import (
     Command,
     Control,
     Declined,
+    Forgotten,
     HopStatus,
+    IdentityStatus,
     MemberStatus,
     Reloaded,
+    Renewed,
     RouteStatus,
     Status,
     is_private,
@@ -539,6 +542,8 @@ TEXT = {
     *("Status.version", "Status.listeners", "RouteStatus.name", "ChainStatus.name", "HopStatus.strategy"),
     *("MemberStatus.label", "MemberStatus.state", "Status.refused", "Status.exposed"),
 }
+# Of the other answers: pseudonyms, routes, and sentences of ours.
+OTHER_TEXT = {"IdentityStatus.name", "IdentityStatus.ways", "Forgotten.remains"}
 
 
 def texts(kind: object, place: str) -> Iterator[str]:
@@ -557,6 +562,8 @@ def texts(kind: object, place: str) -> Iterator[str]:
 
 def test_a_state_has_no_room_for_names() -> None:
     assert set(texts(Status, "Status")) == TEXT
+    others = {place for kind in (IdentityStatus, Renewed, Forgotten) for place in texts(kind, kind.__name__)}
+    assert others == OTHER_TEXT
 
 
 def filled(counters: Counters) -> Status:

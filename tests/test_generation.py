@@ -13,6 +13,7 @@ from anongw.config import Config, load
 from anongw.errors import Reason, Refused
 from anongw.flow import Flow
 from anongw.generation import Generation, Lasting, bound
+from anongw.identities import Identities
 from anongw.ledger import alone
 from anongw.log import Counters
 from anongw.net.engine import Engine
@@ -32,6 +33,7 @@ def lasting(engine: Engine) -> Lasting:
         own=(),
         counters=Counters(),
         ledger=alone(),
+        identities=Identities(lambda: engine.now, bytes(32), 10),
         finished=lambda _flow: None,
         left=lambda _client: None,
     )

@@ -78,6 +78,18 @@ def test_processes_that_share_a_root_agree_whenever_they_began() -> None:
     assert early.say(Kind.USER, "alice") == Privacy(root=root, now=clock).say(Kind.USER, "alice")
 
 
+def test_what_was_said_before_is_understood_no_more_once_it_is_to_be_forgotten() -> None:
+    root, clock = bytes(32), Clock()
+    privacy, other = Privacy(root=root, now=clock), Privacy(root=root, now=clock)
+    before = privacy.say(Kind.IDENTITY, "alice")
+    for one in (privacy, other):
+        one.forget("nonce")
+    after = privacy.say(Kind.IDENTITY, "alice")
+    assert before != after
+    assert not privacy.means(Kind.IDENTITY, before, "alice")
+    assert other.say(Kind.IDENTITY, "alice") == after, "all processes forget alike"
+
+
 def test_names_are_said_where_the_user_wants_it() -> None:
     privacy = Privacy(names=True)
     assert privacy.say(Kind.USER, "alice") == "alice"

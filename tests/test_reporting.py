@@ -12,6 +12,7 @@ from anongw.errors import Reason
 from anongw.exposure import Exposure
 from anongw.flow import Flow
 from anongw.generation import Generation, Lasting
+from anongw.identities import Identities
 from anongw.ledger import alone
 from anongw.log import Counters
 from anongw.net.engine import Engine
@@ -27,6 +28,7 @@ def generation(settings: Config, counters: Counters, engine: Engine) -> Generati
         own=(),
         counters=counters,
         ledger=alone(),
+        identities=Identities(lambda: engine.now, bytes(32), 10),
         finished=counters.finished,
         left=lambda _client: None,
     )

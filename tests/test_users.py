@@ -61,6 +61,18 @@ async def test_a_good_login_is_remembered_for_that_pair_only() -> None:
     assert not Users(HASHES, 8).remembered(b"alice", b"right"), "another process has another key"
 
 
+async def test_a_login_is_checked_anew_once_it_is_forgotten() -> None:
+    users = Users(HASHES, 8)
+    assert await users.check(b"alice", b"right")
+    users.forget(b"bob")
+    assert users.remembered(b"alice", b"right")
+    users.forget(b"alice")
+    assert not users.remembered(b"alice", b"right")
+    assert await users.check(b"alice", b"right")
+    users.forget()
+    assert not users.remembered(b"alice", b"right")
+
+
 async def test_what_is_remembered_holds_no_password() -> None:
     users = Users(HASHES, 8)
     await users.check(b"alice", b"right")

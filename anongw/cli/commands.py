@@ -23,6 +23,7 @@ from anongw.cli.diff import diff
 from anongw.cli.ending import Failure, Wrong, bug, first_of
 from anongw.cli.explain import explain
 from anongw.cli.hints import hints, reachable
+from anongw.cli.identity import identity
 from anongw.cli.options import as_sets, read, reads_config, takes_workers
 from anongw.cli.status import reload, status
 from anongw.config import Config, ConfigError, exposed, load
@@ -47,6 +48,8 @@ _HELP = """Reach the network without showing who you are: SOCKS5, SOCKS4a and HT
   anongw passwd alice                            a line for [users]
   anongw status                                  how the running gateway fares
   anongw reload                                  have it read its config again
+  anongw identity new                            new exits and tokens for all, from now on
+  anongw identity forget work                    end and wipe what is kept for one
 
 \b
 Then tell programs of it:
@@ -70,6 +73,7 @@ main.add_command(diff)
 main.add_command(explain)
 main.add_command(status)
 main.add_command(reload)
+main.add_command(identity)
 
 
 @main.command()

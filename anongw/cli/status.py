@@ -31,7 +31,7 @@ C = TypeVar("C", bound=Callable[..., Any])
 S = TypeVar("S", bound=msgspec.Struct)
 
 
-def _asking(command: C) -> C:
+def asking(command: C) -> C:
     """The options of every command that asks a gateway."""
     for option in reversed(
         (
@@ -52,7 +52,7 @@ def _asking(command: C) -> C:
 
 
 @click.command()
-@_asking
+@asking
 @click.option("--json", "as_json", is_flag=True, help="A line of JSON instead of tables.")
 @click.option("--watch", is_flag=True, help="Again and again, until Ctrl-C.")
 @click.option(
@@ -72,7 +72,7 @@ def status(path: Path | None, timeout: float, every: float, *, as_json: bool, wa
       anongw status --watch
       anongw status --json --control /run/user/1000/anongw/control-1080.sock
     """
-    path = path or _find()
+    path = path or find()
     if not watch:
         _look(path, timeout, as_json=as_json)
         return
@@ -83,7 +83,7 @@ def status(path: Path | None, timeout: float, every: float, *, as_json: bool, wa
 
 
 @click.command()
-@_asking
+@asking
 def reload(path: Path | None, timeout: float) -> None:
     """Have the running gateway read its config again.
 
@@ -94,7 +94,7 @@ def reload(path: Path | None, timeout: float) -> None:
     """
     from anongw.control import Reloaded
 
-    reloaded = _read(Reloaded, _told(path or _find(), "reload", timeout).get("reloaded"))
+    reloaded = read(Reloaded, told(path or find(), "reload", timeout).get("reloaded"))
     click.echo(f"reloaded: config {reloaded.generation}")
     for title, lines in (("changed", reloaded.changed), ("only after a restart", reloaded.restart)):
         if lines:
@@ -104,17 +104,17 @@ def reload(path: Path | None, timeout: float) -> None:
 
 
 def _look(path: Path, timeout: float, *, as_json: bool, clear: bool = False) -> None:
-    told = _told(path, "status", timeout).get("status")
+    said = told(path, "status", timeout).get("status")
     if as_json:
-        click.echo(msgspec.json.encode(told))
+        click.echo(msgspec.json.encode(said))
         return
     from anongw.cli.tables import show
     from anongw.control import Status
 
-    show(_read(Status, told), clear=clear)
+    show(read(Status, said), clear=clear)
 
 
-def _find() -> Path:
+def find() -> Path:
     """The socket of the one gateway of this user that runs."""
     from anongw.control import is_private, own_folder
 
@@ -140,10 +140,10 @@ def _lives(path: Path) -> bool:
         return sock.connect_ex(str(path)) in (0, errno.EAGAIN)
 
 
-def _told(path: Path, command: str, timeout: float) -> Fields:
+def told(path: Path, command: str, timeout: float, **arguments: str) -> Fields:
     """What the gateway says to a command that it has carried out; anything else ends ours."""
     try:
-        said = _asked(path, command, timeout)
+        said = _asked(path, ask(command, **arguments), timeout)
     except (FileNotFoundError, ConnectionRefusedError):
         raise Failure(f"no gateway listens at {path}") from None
     except PermissionError:
@@ -163,7 +163,7 @@ def _told(path: Path, command: str, timeout: float) -> Fields:
     raise Failure("\n".join(_escaped(str(line)) for line in lines))
 
 
-def _asked(path: Path, command: str, timeout: float) -> Answer:
+def _asked(path: Path, question: bytes, timeout: float) -> Answer:
     """One request and its answer, within `timeout` seconds in all.
 
     Raises:
@@ -178,7 +178,7 @@ def _asked(path: Path, command: str, timeout: float) -> Answer:
         sock.settimeout(timeout)
         sock.connect(str(path))
         with suppress(BrokenPipeError, ConnectionResetError):  # it has closed, and may have said why
-            sock.sendall(ask(command))
+            sock.sendall(question)
         try:
             while True:
                 next(codec)
@@ -195,9 +195,10 @@ def _asked(path: Path, command: str, timeout: float) -> Answer:
             return said
 
 
-def _read(kind: type[S], told: object) -> S:
+def read(kind: type[S], said: object) -> S:
+    """An answer's value, as what it should be; anything else ends ours."""
     try:
-        return msgspec.convert(told, kind)
+        return msgspec.convert(said, kind)
     except msgspec.ValidationError:
         raise Failure("the gateway is of another version than this program: restart it") from None
 

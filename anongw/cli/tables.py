@@ -14,7 +14,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from anongw.control import ChainStatus, MemberStatus, RouteStatus, Status
+from anongw.control import ChainStatus, IdentityStatus, MemberStatus, RouteStatus, Status
 from anongw.exposure import Exposure
 from anongw.log import escape
 
@@ -117,6 +117,20 @@ def _members(chains: Sequence[ChainStatus]) -> Iterator[tuple[str, int, str, Mem
         for place, hop in enumerate(chain.hops, 1):
             for member in hop.members:
                 yield chain.name, place, hop.strategy if len(hop.members) > 1 else "", member
+
+
+def show_identities(found: Sequence[IdentityStatus]) -> None:
+    """Print them, those with connections first."""
+    rows = table(
+        *(("identity", "left"), ("epoch", "right"), ("since", "right"), ("now", "right"), ("flows", "right")),
+        *(("sent", "right"), ("received", "right"), ("ways", "left")),
+    )
+    for one in sorted(found, key=lambda one: (-one.live, one.age)):
+        rows.add_row(
+            *(escape(one.name), str(one.epoch), str(timedelta(seconds=int(one.age))), str(one.live)),
+            *(str(one.flows), decimal(one.sent), decimal(one.received), escape(", ".join(one.ways) or "-")),
+        )
+    standard_output().print(rows)
 
 
 def table(*columns: Column) -> Table:

@@ -39,6 +39,7 @@ def crossed(config: Config) -> Iterator[Found]:
     for name, addresses in config.resolve.hosts.items():
         for place, text in enumerate(addresses):
             yield from _address(("resolve", "hosts", name, place), text)
+    yield from _identities(config)
     yield from _control(config.control.socket)
     yield from crossed_chains(config)
 
@@ -88,6 +89,14 @@ def _control(socket: str) -> Iterator[Found]:
             ("control", "socket"),
             f'write "auto", "off" or an absolute path of up to {_SOCKET_PATH_MOST} bytes',
         )
+
+
+def _identities(config: Config) -> Iterator[Found]:
+    for name, identity in config.identities.items():
+        if config.users and name not in config.users:
+            yield ("identities", name), "there is no such user in [users], so that nobody is this identity"
+        if config.listen.workers > 1 and (identity.connections or identity.bytes_a_day):
+            yield ("identities", name), "several workers cannot keep one budget: set listen.workers = 1"
 
 
 def _canonical(path: faults.Path, name: str) -> Iterator[Found]:

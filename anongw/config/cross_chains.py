@@ -159,10 +159,17 @@ def _routes(config: Config, listeners: Sequence[Endpoint | Path]) -> Iterator[Fo
             yield path, "has no conditions, so that none of the routes after it is ever used: put it last"
         if not _is_everything(route) and place == last:
             yield path, 'the last [[route]] has no conditions: add one with to = "refuse", or another way'
-        known = (*config.chains, DIRECT, REFUSE)
-        if route.to not in known:
-            yield (*path, "to"), f"there is no such chain; {nearest(route.to, known)}"
+        yield from _way((*path, "to"), route.to, config)
         yield from _conditions(path, route, config, listeners)
+    for name, identity in config.identities.items():
+        if identity.to:
+            yield from _way(("identities", name, "to"), identity.to, config)
+
+
+def _way(path: faults.Path, to: str, config: Config) -> Iterator[Found]:
+    known = (*config.chains, DIRECT, REFUSE)
+    if to not in known:
+        yield path, f"there is no such chain; {nearest(to, known)}"
 
 
 def _conditions(

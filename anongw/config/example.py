@@ -22,6 +22,8 @@ from anongw.config.values import Bytes, Seconds, duration_text, size_text
 _WIDTH = 100
 # How the chain is called that stands in the example.
 _CHAIN = "example"
+# And the user whose identity does: the one of the example of [users].
+_USER = "alice"
 
 Texts = dict[str, dict[str, str]]
 
@@ -87,7 +89,8 @@ def _tables(field: msgspec.structs.FieldInfo, path: str, said: Texts) -> Iterato
             continue
         written = HopTable if kind is Hop else kind
         if get_origin(field.type) is dict:
-            yield from _table(written, f"{path}.{_CHAIN}", f"#[{path}.{_CHAIN}]", said)
+            name = _USER if field.name == "identities" else _CHAIN
+            yield from _table(written, f"{path}.{name}", f"#[{path}.{name}]", said)
         else:
             yield from _table(written, path, f"#[[{path}]]", said)
 

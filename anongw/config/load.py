@@ -41,6 +41,7 @@ def load(
         config = _filled_in(config, sources, found)
         found.extend(_typed_passwords(config, sources))
         found.extend(crossed(config))
+        config = _with_own_ways(config)
     if not found and not sources.found:
         found.extend(also(config))
     if found or sources.found:
@@ -78,6 +79,12 @@ def _filled_in(config: Config, sources: Sources, found: list[Found]) -> Config:
             found.append((("chains",), f"say what goes through which of {names}: add [[route]] tables"))
             route = route[:1]
     return msgspec.structs.replace(config, chains=chains, route=route)
+
+
+def _with_own_ways(config: Config) -> Config:
+    """With the ways of `[identities]` as what they are: the first routes."""
+    own = tuple(Route(identity=(user,), to=one.to) for user, one in config.identities.items() if one.to)
+    return msgspec.structs.replace(config, route=(*own, *config.route)) if own else config
 
 
 def _typed_passwords(config: Config, sources: Sources) -> Iterator[Found]:

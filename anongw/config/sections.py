@@ -154,6 +154,10 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Kept connections to one origin for one identity. A browser opens six, a busy service ten times that;
     with fewer than are in use at once, each request would pay for a new connection."""
 
+    identities: AtLeastOne = 10000
+    """Identities that are counted (`anongw identity list`), about a KiB each; the one that was away longest
+    makes room, and is counted anew when it comes back."""
+
     sticky_identities: AtLeastOne = 10000
     """Identities that keep their exits, at each position of a chain; the one that was away longest is
     forgotten then, and chooses anew. A few hundred bytes each."""
@@ -235,8 +239,26 @@ class Identity(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Whether each client address is an identity of its own too, even behind one user or on loopback."""
 
 
-# The route of a config that has none. Known by being this very value: whoever wants to go out directly may
-# write the same.
+class NamedIdentity(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What one user's identity has of its own. Whoever is not named here is one from the first use on."""
+
+    to: str = ""
+    """Its way out: a chain's name, "direct" or "refuse", before all [[route]] tables; empty: as they say."""
+
+    renew: Seconds = 0.0
+    """How long until it begins a new epoch by itself, as by `anongw identity new`, such as "1h"; 0: never.
+    Each identity does so at a time of its own, so that no two are seen to move at once."""
+
+    connections: Count = 0
+    """Connections at once; one beyond is refused. 0: as many as there may be at all."""
+
+    bytes_a_day: Bytes = 0
+    """What it may send and receive from its first use on until 24 hours later, and so on; what is over is
+    refused and ends what runs. Not remembered over a restart. 0: no limit."""
+
+
+# The routes of a config that has none. Known by the last being this very value: whoever wants to go out
+# directly may write the same.
 _NO_ROUTE = (Route(to=DIRECT),)
 
 
@@ -250,6 +272,10 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     scrub: Scrub = Scrub()
     log: Log = Log()
     identity: Identity = Identity()
+
+    identities: dict[str, NamedIdentity] = {}
+    """Users by name, each with what is its own: those of [users] where there are any, else as clients say."""
+
     egress: Egress = Egress()
     control: Control = Control()
 
@@ -277,4 +303,4 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     @property
     def goes_direct_unasked(self) -> bool:
         """Connections go out directly because nothing is written about where they go."""
-        return self.route is _NO_ROUTE
+        return bool(self.route) and self.route[-1] is _NO_ROUTE[0]

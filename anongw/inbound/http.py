@@ -64,6 +64,8 @@ STATUS: dict[Reason, int] = {
     Reason.HOP_AUTH: 502,
     Reason.HOP_TLS: 502,
     Reason.HOP_REFUSED: 403,
+    Reason.BUDGET_SPENT: 403,
+    Reason.FORGOTTEN: 503,
     Reason.TOO_MANY: 503,
     Reason.RESOURCES: 503,
     Reason.HANDSHAKE_TIMEOUT: 408,

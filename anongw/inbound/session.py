@@ -9,6 +9,8 @@ from anongw.address import Address, Endpoint
 from anongw.config import Identity, Limits, Taken
 from anongw.errors import Reason, Refused
 from anongw.flow import Flow
+from anongw.identities import Identities
+from anongw.identities import Identity as Known
 from anongw.net.fiber import Fiber
 from anongw.net.linger import linger
 from anongw.net.pipes import Pipes
@@ -16,7 +18,7 @@ from anongw.net.relay import Relay
 from anongw.net.stream import Stream
 from anongw.net.wait import in_task
 from anongw.outbound.dialer import Dialer
-from anongw.route import Table, identify
+from anongw.route import Table
 from anongw.users import Users
 from anongw.web.deliver import Delivery
 from anongw.web.exchange import Handler
@@ -36,14 +38,15 @@ class Rooms:
     handler: Handler  # of plain HTTP requests
     delivery: Delivery
     pipes: Pipes
-    identity: Identity
+    rules: Identity  # what makes an identity
+    identities: Identities
     safe_socks: Taken  # how SOCKS by address is taken
     key: bytes  # of this process: what clients want to be told apart by is kept as digests under it
     finished: Callable[[Flow], None]  # called once with each closed flow
     left: Callable[[Address | None], None]  # and once with the client of each closed connection
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Session:
     """One client connection."""
 
@@ -53,6 +56,7 @@ class Session:
     rooms: Rooms = field(init=False)  # those that the flow began with
     fiber: Fiber = field(init=False)  # both from the moment that it is carried
     client: Stream = field(init=False)
+    _identity: Known | None = None  # whose the flow is, from `aim` to its end
     _sent: int = 0  # what the client's counters said when the flow before this one ended
     _received: int = 0
 
@@ -63,6 +67,10 @@ class Session:
         """The connection is over."""
         self.finish(reason)
         self.rooms.left(self.flow.client)
+
+    def end(self, refused: Refused) -> None:
+        """End the connection, wherever it is; for those who are not part of it."""
+        self.fiber.kill(refused)
 
     def begin(self, protocol: str) -> None:
         """The client asks for something: a flow begins, a new one if it asked before."""
@@ -82,6 +90,9 @@ class Session:
         flow.sent = self.client.received - self._received
         flow.received = self.client.sent - self._sent
         self._sent, self._received = self.client.sent, self.client.received
+        if self._identity is not None:
+            self._identity.leave(flow, self)
+            self._identity = None
         self.rooms.finished(flow)
 
     async def login(self, name: bytes, password: bytes) -> None:
@@ -137,10 +148,19 @@ class Session:
         self.fiber.resting = False
         return await self.rooms.dialer.dial(target, self.flow, self.fiber)
 
+    @property
+    def moved(self) -> int:
+        """Bytes that the flow has carried so far, both ways."""
+        return self.client.received - self._received + self.client.sent - self._sent
+
     def aim(self, target: Endpoint) -> None:
-        """Note where the flow wants to go, which settles its identity and its route."""
+        """Note where the flow wants to go, which settles its identity and its route.
+
+        Raises:
+            Refused: BUDGET_SPENT, where its identity has one.
+        """
         self.flow.target = target
-        self.flow.identity = identify(self.flow, self.rooms.identity)
+        self._identity = self.rooms.identities.enter(self.flow, self, self.rooms.rules)
         self.flow.route = self.rooms.routes.choose(self.flow)
 
     def tunnel(self, upstream: Stream) -> Relay:

@@ -54,7 +54,7 @@ def _log(see: Glimpse, config: Config) -> dict[Fact, Cell]:
 
 
 def _control(config: Config) -> dict[Fact, Cell]:
-    cells = nothing("control.socket", "tells sums and states, to this user and root")
+    cells = nothing("control.socket", "tells sums, states and pseudonyms, to this user and root")
     cells[Fact.TIMING] = yes("control.socket", "counts and sizes of each route, as they grow")
     if any(_is_shown(text) for text in config.listen.addresses):
         cells[Fact.GATEWAY_ADDRESS] = yes(_LISTENERS, "names the listeners")

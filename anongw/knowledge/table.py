@@ -79,7 +79,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
     """The route that matched."""
 
-    place: int  # of the [[route]], counted from 0
+    place: int  # of the [[route]], counted from 0; the ways of [identities] come first
     to: str  # a chain's name, "direct" or "refuse"
     why: str
 

@@ -148,6 +148,11 @@ class Chain:
         for position in self.positions:
             position.forget(identity)
 
+    def renew(self, old: str, new: str, now: float) -> None:
+        """An identity goes on as another: its exits are drawn anew, and others where there are any."""
+        for position in self.positions:
+            position.renew(old, new, now)
+
     def _choose(self, identity: str, left_out: LeftOut, now: float) -> tuple[Step, ...]:
         """A member for every position; none at all if one of them has none left."""
         steps: list[Step] = []

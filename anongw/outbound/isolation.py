@@ -1,8 +1,9 @@
 """What a hop is told of an identity, so that it keeps identities apart: a token, and never who it is.
 
 A token is a keyed hash of the identity and the hop, with a key that is drawn at the start and kept nowhere.
-An identity has one token at a hop for as long as the process lives, and another at every other hop: two hops
-that compare notes, or one that remembers the last run (bitcoin#32176), learn nothing from it.
+An identity has one token at a hop for as long as its epoch lasts (its name here is its key, see
+identities.py) and the process lives, and another at every other hop: two hops that compare notes, or one that
+remembers the last run (bitcoin#32176) or the last epoch, learn nothing from it.
 """
 
 import hmac

@@ -11,6 +11,7 @@ Rules, each with its test:
   its member went down in another's hands: who can make that happen could watch the two move together.
 """
 
+import math
 import random
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
@@ -102,6 +103,14 @@ class Position:
         """It chooses anew, as if it had never been here."""
         with self._stays.changing():
             self._stays.forget(identity)
+
+    def renew(self, old: str, new: str, now: float) -> None:
+        """An identity goes on as another, which chooses anew, and other members where there are any."""
+        with self._stays.changing():
+            stay = self._stays.find(old)
+            if stay is not None:
+                self._stays.forget(old)
+                self._stays.put(new, Stay(stay.indexes, -math.inf), now)
 
     def entered(self, index: int) -> None:
         """A connection through this member begins."""

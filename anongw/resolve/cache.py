@@ -56,6 +56,12 @@ class Cache(Generic[V]):
             oldest = next(iter(self._shelves))
             self._remove(oldest, next(iter(self._shelves[oldest])))
 
+    def forget(self, identity: str) -> int:
+        """Drop all that an identity has learnt; how much there was."""
+        found = len(self._shelves.pop(identity, ()))
+        self._count -= found
+        return found
+
     def _remove(self, identity: str, name: str) -> None:
         shelf = self._shelves[identity]
         del shelf[name]

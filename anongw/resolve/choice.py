@@ -54,6 +54,11 @@ class Choice:
                 gone = gone and refused.reason is Reason.EGRESS_GONE
         raise Refused(Reason.EGRESS_GONE if gone and failure else Reason.RESOLVER_FAILED, failure)
 
+    def forget(self, identity: str) -> None:
+        """Close the connections that are an identity's own."""
+        for upstream in self._shelves.pop(identity, {}).values() if self._way.apart else ():
+            upstream.close()
+
     def _order(self, identity: str) -> list[Upstream]:
         upstreams = list(self._shelf(identity if self._way.apart else _EVERYBODY).values())
         if self._key is not None:

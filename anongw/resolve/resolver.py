@@ -131,6 +131,13 @@ class Resolver:
             raise Refused(Reason.STOPPING)
         return await self._life.flights.join((identity, name), partial(self._look_up, name, identity))
 
+    def forget(self, identity: str) -> int:
+        """Drop what an identity has learnt, and close its own connections; how many answers there were."""
+        if self._life is not None:
+            for choice in (self._life.servers, *self._life.zones.values()):
+                choice.forget(identity)
+        return self._cache.forget(identity)
+
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Live until cancelled: every question and every connection to a resolver belongs to this call."""
         try:

@@ -68,6 +68,13 @@ class Pool:
         """Whatever happens to a kept connection ends its being kept."""
         self._drop(stream)
 
+    def forget(self, identity: str) -> int:
+        """Close what is kept for an identity; how many there were."""
+        theirs = [stream for stream, ((_, whose, _), _) in self._order.items() if whose == identity]
+        for stream in theirs:
+            self._drop(stream)
+        return len(theirs)
+
     def close(self) -> None:
         """Keep nothing any more, now and of the exchanges that are still under way."""
         if not self._closed:

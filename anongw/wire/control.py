@@ -2,6 +2,7 @@
 
     {"command": "status"}                          {"ok": true, "status": {...}}
     {"command": "reload"}                          {"ok": false, "error": "...", "faults": ["..."]}
+    {"command": "forget", "name": "alice"}         {"ok": true, "forgotten": {...}}
 
 A connection may ask several times, one after the other. Readers are generators over a Reader; what is written
 is a plain function's bytes.
@@ -66,8 +67,8 @@ def answer(reader: Reader, most: int = ANSWER_MOST) -> Generator[None, None, Ans
     return Answer(ok, fields)
 
 
-def ask(command: str) -> bytes:
-    return _written({"command": command})
+def ask(command: str, **arguments: str) -> bytes:
+    return _written({"command": command, **arguments})
 
 
 def done(fields: Fields) -> bytes:

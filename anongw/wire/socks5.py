@@ -100,6 +100,8 @@ REPLY: dict[Reason, Reply] = {
     Reason.HOP_AUTH: Reply.GENERAL_FAILURE,
     Reason.HOP_TLS: Reply.GENERAL_FAILURE,
     Reason.HOP_REFUSED: Reply.NOT_ALLOWED,
+    Reason.BUDGET_SPENT: Reply.NOT_ALLOWED,
+    Reason.FORGOTTEN: Reply.GENERAL_FAILURE,
     Reason.TOO_MANY: Reply.GENERAL_FAILURE,
     Reason.RESOURCES: Reply.GENERAL_FAILURE,
     Reason.HANDSHAKE_TIMEOUT: Reply.GENERAL_FAILURE,

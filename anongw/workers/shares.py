@@ -15,6 +15,7 @@ DIVIDED = (
     ("limits", "upstream_kept"),
     ("limits", "upstream_kept_per_origin"),
     ("limits", "password_queue"),
+    ("limits", "identities"),
     ("resolve", "queries_most"),
     ("resolve", "cache_entries"),
 )

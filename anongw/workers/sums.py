@@ -12,12 +12,64 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from anongw.control import ChainStatus, HopStatus, MemberStatus, RouteStatus, Status, WorkerStatus
+from anongw.control import (
+    ChainStatus,
+    Forgotten,
+    HopStatus,
+    IdentityStatus,
+    MemberStatus,
+    Renewed,
+    RouteStatus,
+    Status,
+    WorkerStatus,
+)
 from anongw.log import Counters, RouteCount
+from anongw.wire.control import Fields
 
 # Fields of a status that are the same for all of them, and those that are shares of all bytes.
 _COMMON = frozenset({"version", "generation", "uptime", "listeners", "workers", "replaced"})
 _SHARES = frozenset({"scrubbed", "scrubbable"})
+
+
+def listed(lists: Iterable[object]) -> tuple[IdentityStatus, ...]:
+    """One list of identities, which all workers call by the same pseudonyms."""
+    found: dict[str, IdentityStatus] = {}
+    for one in (one for many in lists for one in msgspec.convert(many, tuple[IdentityStatus, ...])):
+        old = found.get(one.name)
+        found[one.name] = one if old is None else _added(old, one)
+    return tuple(found.values())
+
+
+def _added(one: IdentityStatus, two: IdentityStatus) -> IdentityStatus:
+    return IdentityStatus(
+        name=one.name,
+        epoch=max(one.epoch, two.epoch),
+        age=max(one.age, two.age),
+        live=one.live + two.live,
+        flows=one.flows + two.flows,
+        sent=one.sent + two.sent,
+        received=one.received + two.received,
+        ways=tuple(sorted({*one.ways, *two.ways})),
+    )
+
+
+def together(answers: Sequence[Fields], identities: int) -> Fields:
+    """What came of a new epoch, or of forgetting, in all workers; `identities`: how many these were."""
+    renewed = [one["renewed"] for one in answers if "renewed" in one]
+    if renewed:
+        every = [one for one in renewed if isinstance(one, Renewed)]
+        return {"renewed": Renewed(identities=identities, running=sum(one.running for one in every))}
+    forgotten = [one["forgotten"] for one in answers]
+    wiped = [one for one in forgotten if isinstance(one, Forgotten)]
+    return {
+        "forgotten": Forgotten(
+            identities=identities,
+            closed=sum(one.closed for one in wiped),
+            kept=sum(one.kept for one in wiped),
+            answers=sum(one.answers for one in wiped),
+            remains=wiped[0].remains,
+        )
+    }
 
 
 def merged(statuses: Mapping[int, Status], *, uptime: float, replaced: int) -> Status:

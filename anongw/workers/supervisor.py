@@ -27,11 +27,13 @@ from anongw.config import Config, ConfigError
 from anongw.control import Declined, Reloaded, Status
 from anongw.errors import StartError
 from anongw.gateway import capacities, may_follow, say_not_reloaded, say_reloaded
+from anongw.identities import EVERYBODY, Epochs
 from anongw.ledger import Books
 from anongw.openings import Openings, open_all
 from anongw.outbound.health import NUMBERS
 from anongw.outbound.stays import RECORD_BYTES
 from anongw.privacy import ROTATE_EVERY, Privacy, setting
+from anongw.registrar import NOBODY, Meant, nonce, said
 from anongw.reporting import changes
 from anongw.wire.control import Fields
 from anongw.workers.channel import (
@@ -52,7 +54,7 @@ from anongw.workers.channel import (
 from anongw.workers.crew import Crew, Worker, how_it_ended
 from anongw.workers.pace import Pace
 from anongw.workers.shares import share
-from anongw.workers.sums import merged, summed
+from anongw.workers.sums import listed, merged, summed, together
 from anongw.workers.worker import work
 
 # Seconds for all workers to answer a command, and to prepare another config; whoever asked has 30.
@@ -114,6 +116,7 @@ class Supervisor:
         self._read = reload
         self._books = _books(config)
         self._privacy = Privacy(names=config.log.names)
+        self._epochs = Epochs()  # of identities; a worker is forked with those that were begun by then
         self._crew = Crew(self._work, self._shed)
         self._paces = {index: pace() for index in range(workers)}
         self._due = dict.fromkeys(range(workers), 0.0)  # which are to be forked, and when
@@ -160,7 +163,8 @@ class Supervisor:
         """What a worker does with its life, in its own process."""
         log.label(f"worker {index + 1}: ")
         ledger = self._books.worker(index)
-        self._in_loop(partial(work, self._config, ledger, self._openings, self._privacy, channel))
+        shared = (self._privacy, self._epochs)
+        self._in_loop(partial(work, self._config, ledger, self._openings, *shared, channel))
 
     def _shed(self) -> None:
         self._selector.close()
@@ -283,15 +287,41 @@ class Supervisor:
     def _do(self, ask: Ask) -> Fields:
         if ask.command == "reload":
             return {"reloaded": self._reload_or_decline()}
-        answers = self._gather(lambda number: Ask(number, ask.command, ask.arguments), ANSWERING)
+        if ask.command in ("new", "forget"):
+            return self._begin_epoch(ask)
+        answers = self._answers_of_all(ask.command, ask.arguments)
+        if ask.command == "status":
+            return {"status": self._status(answers)}
+        if ask.command == "identities":
+            return {"identities": listed(answer.fields["identities"] for answer in answers.values())}
+        return next(iter(answers.values())).fields
+
+    def _answers_of_all(self, command: str, arguments: Fields) -> dict[int, Answer]:
+        answers = self._gather(lambda number: Ask(number, command, arguments), ANSWERING)
         for answer in answers.values():
             if answer.error:
                 raise Declined(answer.error, answer.faults)
         if not answers:
             raise Declined("no worker answers")
-        if ask.command == "status":
-            return {"status": self._status(answers)}
-        return next(iter(answers.values())).fields
+        return answers
+
+    def _begin_epoch(self, ask: Ask) -> Fields:
+        """As `Registrar.tell_new` and `tell_forget`, for all workers, also those that are forked later."""
+        answers = self._answers_of_all("meant", {"name": said(ask.arguments)})
+        found = [answer.fields["meant"] for answer in answers.values()]
+        known = [one for one in found if isinstance(one, Meant)]
+        if not known:
+            raise Declined(NOBODY)
+        selector, fresh = known[0].selector, nonce()
+        self._epochs.begin(selector, fresh)
+        if ask.command == "forget" and selector == EVERYBODY:
+            self._privacy.forget(fresh)
+        command = "renew" if ask.command == "new" else "wipe"
+        answers = self._answers_of_all(command, {"selector": selector, "nonce": fresh})
+        if any(index not in answers for index in self._crew.alive):
+            raise Declined("a worker did not answer in time, and does it when it can: say it again")
+        identities = len(frozenset[str]().union(*(one.names for one in known)))
+        return together([answer.fields for answer in answers.values()], identities)
 
     def _status(self, answers: dict[int, Answer]) -> Status:
         statuses: dict[int, Status] = {}

@@ -17,6 +17,7 @@ from anongw.config import Config
 from anongw.control import Command, Declined
 from anongw.errors import StartError
 from anongw.gateway import Gateway, watch_signals
+from anongw.identities import Epochs
 from anongw.ledger import Ledger
 from anongw.openings import Openings
 from anongw.privacy import Privacy
@@ -38,8 +39,8 @@ from anongw.workers.channel import (
 from anongw.workers.shares import share
 
 
-async def work(
-    config: Config, ledger: Ledger, openings: Openings, privacy: Privacy, channel: Channel
+async def work(  # noqa: PLR0913, PLR0917 - one fact each
+    config: Config, ledger: Ledger, openings: Openings, privacy: Privacy, epochs: Epochs, channel: Channel
 ) -> None:
     """Serve until told to stop.
 
@@ -48,13 +49,14 @@ async def work(
         ledger: what this worker shares with the others.
         openings: where they all listen.
         privacy: with the key that all of them say names by.
+        epochs: those of identities that were begun before it was forked.
         channel: to the parent.
 
     Raises:
         StartError: something cannot be had.
 
     """
-    gateway = Gateway(share(config, ledger.index), ledger=ledger, privacy=privacy)
+    gateway = Gateway(share(config, ledger.index), ledger=ledger, privacy=privacy, epochs=epochs)
     worker = _Worker(gateway, ledger.index, channel)
     try:
         gateway.listen(openings)
@@ -83,8 +85,8 @@ class _Worker:
         self._numbers = itertools.count()
         self._answers: dict[int, Answer] = {}
         self._answered: dict[int, anyio.Event] = {}
-        self._own: dict[str, Command] = dict(gateway.commands)
-        for command in self._own:
+        self._own: dict[str, Command] = {**gateway.commands, **gateway.between_workers}
+        for command in tuple(gateway.commands):
             gateway.commands[command] = partial(self._ask, command)
 
     async def obey(self, scope: anyio.CancelScope) -> None:

@@ -65,6 +65,13 @@ def test_one_client_cannot_have_more_than_all() -> None:
         load(None, ["limits.connections=5", "limits.per_client=6"])
 
 
+def test_an_identity_that_no_user_is() -> None:
+    load(None, ['identities.bob.renew="1h"'])  # without users, everybody says who they are
+    with pytest.raises(ConfigError, match="there is no such user") as caught:
+        load(None, ['identities.bob.renew="1h"', f'users.alice="{HASH}"'])
+    assert caught.value.path == "identities.bob"
+
+
 @pytest.mark.parametrize(
     "setting",
     [

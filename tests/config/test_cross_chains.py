@@ -206,13 +206,14 @@ def test_routes_that_are_right(read: Read) -> None:
             "route[0].protocol[0]",
             'did you mean "socks5"',
         ),
+        (f"identities.work.to = 'tro'\n{LAST}", "identities.work.to", 'did you mean "tor"?'),
         (f'[[route]]\ntarget = ["*.onion"]\nto = "tor"\n{LAST}', "route[0].target[0]", 'write "onion"'),
         (f'[[route]]\nvia = "tor"\nto = "tor"\n{LAST}', "route[0].via", "no such key"),
     ],
 )
 def test_faults_of_routes(faults: Faults, text: str, path: str, says: str) -> None:
     # Keys of the whole file come first in it.
-    both = f"{text}\n{ROUTES}" if text.startswith("route") else f"{ROUTES}{text}"
+    both = f"{text}\n{ROUTES}" if text.startswith(("route", "identities")) else f"{ROUTES}{text}"
     ((where, what),) = faults(both)
     assert where == path
     assert says in what

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from anongw.config import Chain, Config, HopUrl, Route, load
+from anongw.config import Chain, Config, HopUrl, NamedIdentity, Route, load
 from anongw.config.example import example
 
 
@@ -20,6 +20,7 @@ def test_every_key_taken_it_still_loads_and_says_the_defaults(tmp_path: Path) ->
     path.write_text(re.sub("^#(?! )", "", example(), flags=re.MULTILINE))
     config = load(path)
     assert set(config.users) == {"alice"}
+    assert config.identities == {"alice": NamedIdentity()}
     assert config.resolve.zones
     assert config.resolve.hosts
     (rule,) = config.scrub.rules
@@ -34,6 +35,7 @@ def test_every_key_taken_it_still_loads_and_says_the_defaults(tmp_path: Path) ->
     plain = msgspec.structs.replace(
         config,
         users={},
+        identities={},
         chains={},
         resolve=msgspec.structs.replace(config.resolve, zones={}, hosts={}),
         scrub=msgspec.structs.replace(config.scrub, rules=()),

@@ -220,6 +220,23 @@ def test_several_chains_need_routes(write: Write, tmp_path: Path) -> None:
     assert load(write(f'{text}[[route]]\nto = "two"')).route == (Route(to="two"),)
 
 
+def test_an_identity_with_a_way_of_its_own_goes_before_all_routes(write: Write) -> None:
+    path = write(
+        """
+        identities.work.to = "refuse"
+        identities.home.renew = "1h"
+        [[route]]
+        to = "direct"
+        """
+    )
+    found = load(path)
+    assert found.route == (Route(identity=("work",), to="refuse"), Route(to="direct"))
+    assert not found.goes_direct_unasked
+    assert found.identities["home"].renew == 3600
+    unasked = load(write('identities.work.to = "refuse"'))
+    assert unasked.goes_direct_unasked, "what all others do, nobody has written"
+
+
 def test_a_chain_of_the_command_line_is_everybodys_way(write: Write, tmp_path: Path) -> None:
     chain = tmp_path / "mine.toml"
     chain.write_text(HOP)

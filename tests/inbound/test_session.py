@@ -9,6 +9,7 @@ from anongw.address import Endpoint, parse_host
 from anongw.config import Identity, Limits, Route, Taken
 from anongw.errors import Reason, Refused
 from anongw.flow import Flow
+from anongw.identities import Identities
 from anongw.inbound.session import Rooms, Session
 from anongw.net.engine import Engine
 from anongw.net.fiber import Fiber
@@ -47,6 +48,7 @@ async def play(
     users: bool = False,
     by_destination: bool = False,
     safe_socks: Taken = "warn",
+    identities: Identities | None = None,
 ) -> tuple[Session, Closed]:
     """Run `act`, or the coroutine that it returns, within a session."""
     closed = Closed()
@@ -61,7 +63,8 @@ async def play(
         handler=unused,
         delivery=Delivery(pool, Limits()),
         pipes=Pipes(0),
-        identity=Identity(by_destination=by_destination),
+        rules=Identity(by_destination=by_destination),
+        identities=identities or Identities(lambda: 0.0, bytes(32), 10),
         safe_socks=safe_socks,
         key=bytes(32),
         finished=closed.append,
@@ -127,6 +130,28 @@ async def test_aiming_settles_the_identity(*, by_destination: bool) -> None:
 
     session, _ = await play(act, by_destination=by_destination)
     assert session.flow.identity == ("user alice to a.example" if by_destination else "user alice")
+
+
+async def test_a_flow_is_its_identitys_from_aiming_to_its_end() -> None:
+    identities = Identities(lambda: 0.0, bytes(32), 10)
+
+    def act(session: Session) -> None:
+        session.begin("http")
+        session.label(b"alice")
+        session.aim(TARGET)
+        session.client.received, session.client.sent = 100, 1000
+        assert session.moved == 1100
+        (alice,) = identities
+        assert alice.live == {session}
+        session.finish(None)
+        assert not alice.live
+        assert (alice.flows, alice.sent, alice.received, alice.ways) == (1, 100, 1000, {"direct"})
+        session.begin("http")
+        assert session.moved == 0
+        session.finish(Reason.MALFORMED)
+        assert alice.flows == 1, "a flow that never aimed is nobody's"
+
+    await play(act, identities=identities)
 
 
 async def test_labels_stay_apart() -> None:

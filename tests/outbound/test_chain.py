@@ -426,6 +426,17 @@ async def test_an_identity_keeps_its_exit(origin: outside.Origin) -> None:
         assert sum(count > 0 for count in used) > 1
 
 
+async def test_an_identity_that_goes_on_as_another_leaves_its_exit(origin: outside.Origin) -> None:
+    with hops(origin, *FOUR[:2]) as made:
+        async with chained(*made) as engine:
+            scene = Scene(engine, hop(*made, strategy="random"))
+            await scene.works("target.example:80", "user alice")
+            scene.chain.renew("user alice", "user alice epoch 2", 0)
+            for _ in range(2):
+                await scene.works("target.example:80", "user alice epoch 2")
+        assert sorted(len(one.seen) for one in made) == [1, 2]
+
+
 async def test_a_forgotten_identity_draws_anew(origin: outside.Origin) -> None:
     with hops(origin, *FOUR[:2]) as made:
         async with chained(*made) as engine:

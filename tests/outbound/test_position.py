@@ -248,6 +248,22 @@ def test_it_is_forgotten_for_good() -> None:
     assert drawn == {0, 1, 2, 3}, "not even what it had is avoided"
 
 
+@pytest.mark.parametrize("strategy", STICKING)
+def test_under_a_new_name_it_goes_through_another_if_there_is_one(strategy: config.Strategy) -> None:
+    for seed in range(20):
+        position = pool(2, strategy, seed=seed)
+        before = one(position, "me")
+        position.renew("me", "me anew", 0)
+        after = one(position, "me anew")
+        assert after != before
+        assert one(position, "me anew", 1.0) == after, "and stays there"
+    alone = pool(1, strategy)
+    assert one(alone, "me") == 0
+    alone.renew("me", "me anew", 0)
+    alone.renew("nobody", "nobody anew", 0)
+    assert one(alone, "me anew") == 0
+
+
 def test_only_so_many_are_remembered_and_the_longest_unseen_goes_first() -> None:
     position = pool(64, most=2)
     a, b = one(position, "a"), one(position, "b")

@@ -88,6 +88,16 @@ def test_nothing_crosses_identities(puts: list[tuple[str, str]], identity: str, 
     assert cache.get(identity, name) == ((identity, name) if (identity, name) in puts else None)
 
 
+def test_what_one_has_learnt_is_forgotten_and_no_more() -> None:
+    cache: Cache[int] = Cache(100, Clock())
+    for name in ("a", "b"):
+        cache.put("alice", name, 1, 10)
+        cache.put("bob", name, 2, 10)
+    assert cache.forget("nobody") == 0
+    assert cache.forget("alice") == 2
+    assert (cache.get("alice", "a"), cache.get("bob", "a"), len(cache)) == (None, 2, 2)
+
+
 class CacheAgainstADictionary(RuleBasedStateMachine):
     """Whatever is done, the cache says what a plain dictionary says, or nothing; and it keeps its bounds."""
 
@@ -109,6 +119,11 @@ class CacheAgainstADictionary(RuleBasedStateMachine):
     def get(self, identity: str, name: str) -> None:
         expires, value = self.model.get((identity, name), (0.0, 0))
         assert self.cache.get(identity, name) in (None, value if self.clock.time < expires else None)
+
+    @rule(identity=identities)
+    def forget(self, identity: str) -> None:
+        self.cache.forget(identity)
+        self.model = {key: value for key, value in self.model.items() if key[0] != identity}
 
     @rule(seconds=st.integers(1, 3))
     def wait(self, seconds: int) -> None:

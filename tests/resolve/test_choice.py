@@ -151,6 +151,30 @@ async def test_identities_that_are_apart_share_no_connection() -> None:
         assert two.fakes[0].open == 2
 
 
+async def test_the_connections_of_one_that_is_forgotten_are_closed() -> None:
+    two = Two()
+    two.apart = True
+    async with two.choice(None) as choice:
+        for name in ("alice", "bob"):
+            await choice.ask(A, name)
+        choice.forget("alice")
+        choice.forget("nobody")
+        await two.fakes[0].until(lambda: two.fakes[0].open == 1)
+        for name in ("alice", "bob"):
+            await choice.ask(A, name)
+        assert two.dialled == ["alice", "bob", "alice"]
+
+
+async def test_everybodys_connection_is_nobodys_to_forget() -> None:
+    two = Two()
+    async with two.choice(None) as choice:
+        await choice.ask(A, "alice")
+        choice.forget("alice")
+        choice.forget("")
+        await choice.ask(A, "alice")
+        assert len(two.dialled) == 1
+
+
 async def test_of_too_many_that_are_apart_the_oldest_gives_way() -> None:
     two = Two()
     two.apart = True

@@ -11,7 +11,7 @@ from tests.support.process import ROOT
 README = (ROOT / "README.md").read_text()
 
 
-CHAIN, CONFIG, ROUTES = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+CHAIN, CONFIG, ROUTES, IDENTITIES = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
 
 
 def test_its_chain_loads(tmp_path: Path) -> None:
@@ -26,6 +26,8 @@ def test_its_configs_load(tmp_path: Path) -> None:
     (tmp_path / "routes.toml").write_text(ROUTES)
     (tmp_path / "chains").symlink_to(ROOT / "chains")
     routes = load(tmp_path / "routes.toml", also=check.faults).route
+    (tmp_path / "identities.toml").write_text(f"{ROUTES}\n{IDENTITIES}")
+    assert load(tmp_path / "identities.toml", also=check.faults).route[0].identity == ("work",)
     assert [route.to for route in routes] == ["tor", "refuse"]
 
 

@@ -112,7 +112,7 @@ def test_a_real_environment_is_made_once(checkout: Path, folder: Path) -> None:
     assert first.stdout == f"{folder} ['serve', '--listen', '[::1]:1', 'a b'] {folder}\n"
     second = start(folder / "link", cwd=folder)
     assert (second.stderr, second.stdout) == ("", f"{folder} ['serve'] None\n")
-    commands = ("serve", "run", "check", "explain", "diff", "chain", "status", "reload", "passwd")
+    commands = ("serve", "run", "check", "explain", "diff", "chain", "status", "reload", "identity", "passwd")
     for word in (*commands, "--help", "--version"):
         assert f"['{word}', 'x']" in start(folder / "link", word, "x", cwd=folder).stdout
 

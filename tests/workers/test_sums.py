@@ -5,10 +5,20 @@ from collections import Counter
 
 import msgspec
 
-from anongw.control import ChainStatus, HopStatus, MemberStatus, RouteStatus, Status, WorkerStatus
+from anongw.control import (
+    ChainStatus,
+    Forgotten,
+    HopStatus,
+    IdentityStatus,
+    MemberStatus,
+    Renewed,
+    RouteStatus,
+    Status,
+    WorkerStatus,
+)
 from anongw.errors import Reason
 from anongw.log import Counters, RouteCount
-from anongw.workers.sums import merged, summed
+from anongw.workers.sums import listed, merged, summed, together
 
 
 def member(live: int, dials: int, failures: int, latency: float | None) -> MemberStatus:
@@ -128,3 +138,36 @@ def test_counters_are_summed() -> None:
     assert summed([one, counted(4)]) == counted(7)
     assert summed([]) == Counters()
     assert one == counted(3), "what was summed stays as it was"
+
+
+def identity(name: str, number: int, *ways: str) -> IdentityStatus:
+    return IdentityStatus(
+        name=name,
+        epoch=number,
+        age=number,
+        live=number,
+        flows=number,
+        sent=number,
+        received=number,
+        ways=ways,
+    )
+
+
+def test_identities_are_one_list() -> None:
+    one = (identity("a", 1, "tor"), identity("b", 2, "tor"))
+    two = (identity("c", 4), identity("a", 8, "direct", "tor"))
+    both = IdentityStatus(
+        name="a", epoch=8, age=8, live=9, flows=9, sent=9, received=9, ways=("direct", "tor")
+    )
+    assert listed((one, two)) == (both, identity("b", 2, "tor"), identity("c", 4))
+
+
+def test_what_came_of_an_epoch_is_summed() -> None:
+    renewed = [{"renewed": Renewed(identities=1, running=running)} for running in (1, 2)]
+    assert together(renewed, 5) == {"renewed": Renewed(identities=5, running=3)}
+    wiped = [
+        {"forgotten": Forgotten(identities=1, closed=n, kept=2 * n, answers=3 * n, remains=("all",))}
+        for n in (1, 10)
+    ]
+    everything = Forgotten(identities=5, closed=11, kept=22, answers=33, remains=("all",))
+    assert together(wiped, 5) == {"forgotten": everything}

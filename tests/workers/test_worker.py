@@ -12,6 +12,7 @@ import pytest
 
 from anongw.config import Config, load
 from anongw.control import Status
+from anongw.identities import Epochs
 from anongw.ledger import Books
 from anongw.openings import Openings, open_all
 from anongw.privacy import Privacy
@@ -75,7 +76,7 @@ async def worked(folder: Path) -> AsyncIterator[Parent]:
     openings = open_all(settings)
     with Books(2, stays=10, stay_bytes=80, standings=10, numbers=5) as books:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(partial(work, settings, books.worker(1), openings, Privacy(), theirs))
+            tasks.start_soon(partial(work, settings, books.worker(1), openings, Privacy(), Epochs(), theirs))
             parent = Parent(ours, openings)
             assert await parent.hear() == Ready()
             yield parent
