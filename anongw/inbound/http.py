@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 
+from anongw.address import Endpoint
 from anongw.errors import Reason, Refused
 from anongw.inbound.session import Session
 from anongw.net.fiber import Delegate
@@ -18,6 +19,8 @@ from anongw.web.exchange import Inflow, Memory, Request, Response
 from anongw.wire import body, http1
 from anongw.wire.http1 import HeadLimits, Heads, Kind, Origins, RequestHead
 
+# What settles the identity and the route of a connection's flows: where to, in whose name, and its token.
+Aim = tuple[Endpoint, str | None, str]
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _BODY = b"The request could not be served.\n"
 _CHALLENGE = (b"Proxy-Authenticate", b'Basic realm="proxy", charset="UTF-8"')
@@ -165,6 +168,8 @@ class Http:
         self._heads = Heads(_REMEMBERED)
         self._origins = Origins(_REMEMBERED)
         self._memory = Memory(_REMEMBERED)
+        self._aimed: Aim | None = None
+        self._way = "", ""
 
     async def serve(self) -> Delegate | None:
         """Serve requests until one ends the connection or turns it into a tunnel."""
@@ -265,7 +270,7 @@ class Http:
 
     async def _ask(self, head: RequestHead) -> tuple[Request, Response]:
         origin, path = http1.origin_and_path(head.target, self._origins)
-        self._session.aim(origin.endpoint)
+        self._aim(origin.endpoint)
         inflow = None
         if head.framing.kind is not Kind.NONE:
             inflow = Inflow(self._client, body.decoder(head.framing, Reason.MALFORMED))
@@ -286,6 +291,17 @@ class Http:
             memory=self._memory,
         )
         return request, await self._session.rooms.handler(request, self._session.fiber)
+
+    def _aim(self, target: Endpoint) -> None:
+        """Note where the flow wants to go; most often where the one before it went, in the same name."""
+        flow = self._session.flow
+        aim = target, flow.user, flow.token
+        if aim == self._aimed:
+            flow.target = target
+            flow.identity, flow.route = self._way
+            return
+        self._session.aim(target)
+        self._aimed, self._way = aim, (flow.identity, flow.route)
 
     async def _switch(self, response: Response) -> Delegate:
         """The origin speaks the websocket protocol from here on: a tunnel."""

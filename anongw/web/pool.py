@@ -35,8 +35,10 @@ class Pool:
         """The most lately used connection of this identity to this origin, if any; it is the flow's now."""
         streams = self._kept.get(key)
         while streams:
-            stream = streams[-1]
-            self._remove(stream)
+            stream = streams.pop()
+            del self._order[stream]
+            if not streams:
+                del self._kept[key]
             # The engine has told us of nothing; but what came since would be read as the next answer.
             if stream.is_silent():
                 fiber.take(stream)

@@ -157,7 +157,7 @@ def request_head(
             EXPECTATION_FAILED.
         EOFError: the client closed in the middle.
     """
-    head = yield from _cut(reader, limits)
+    head = _at_hand(reader, limits) or (yield from _cut(reader, limits))
     if not head:
         return None
     # RFC 9112 §2.2: "SHOULD ignore at least one empty line (CRLF) received prior to the request-line". Old
@@ -232,7 +232,7 @@ def response_head(
         EOFError: the origin closed before the end of the head.
     """
     try:
-        head = yield from _cut(reader, limits)
+        head = _at_hand(reader, limits) or (yield from _cut(reader, limits))
         if not head:
             raise EOFError("closed without an answer")
         if known is not None and (again := known.get((method, head))):
@@ -343,6 +343,12 @@ class _Collector:
 
     def on_headers_complete(self) -> None:
         self.complete = True
+
+
+def _at_hand(reader: Reader, limits: HeadLimits) -> bytes:
+    """A head that is here already, as nearly all are; else b""."""
+    size = reader.find(_HEAD_END) + len(_HEAD_END)
+    return reader.take(size) if len(_HEAD_END) <= size <= limits.size else b""
 
 
 def _cut(reader: Reader, limits: HeadLimits) -> Generator[None, None, bytes]:
