@@ -113,7 +113,7 @@ def get(  # noqa: PLR0913 - what a request has
 ) -> bytes:
     """A plain request for a proxy. `last`: the connection ends with its answer."""
     where = _bracketed(host) if port == 80 else f"{_bracketed(host)}:{port}"  # noqa: PLR2004 - http's own
-    ending = [NAMING] if last else []
+    ending = [("Connection", f"{NAMING}, {'close' if last else 'keep-alive'}")]
     lines = [("Host", where), *_proof(login), *headers.items(), *ending]
     return head(f"GET http://{where}{path} HTTP/1.1", lines)
 

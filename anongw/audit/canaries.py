@@ -41,8 +41,8 @@ HEADERS: Final[Mapping[str, str]] = {
     "Keep-Alive": "canary-keep-alive",
     "X-Canary-Named": "canary-named-by-connection",
 }
-# Beside them, so that the last one is hop-by-hop.
-NAMING: Final = ("Connection", "X-Canary-Named, close")
+# What Connection names beside its own word, so that the last one is hop-by-hop.
+NAMING: Final = "X-Canary-Named"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,10 @@
 `%b` is where the target's authority stands. Each request that can be smuggled has the path `/smuggled`.
 """
 
+from collections.abc import Callable
 from typing import Final
+
+from anongw.audit.canaries import HEADERS, NAMING
 
 _TAIL: Final = b"GET http://%b/smuggled HTTP/1.1\r\nHost: %b\r\n\r\n"
 
@@ -63,6 +66,55 @@ SMUGGLING: Final[dict[str, tuple[bytes, ...]]] = {
         b"CONNECT %b HTTP/1.1\r\nHost: %b\r\nContent-Length: 5\r\n\r\nhello" + _TAIL,
         b"CONNECT %b HTTP/1.1\r\nHost: %b\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + _TAIL,
     ),
+}
+
+_END: Final = b"\r\n\r\n"
+
+
+def _cased(request: bytes, case: Callable[[bytes], bytes]) -> bytes:
+    """With the names of all lines in another case."""
+    first, *lines = request.removesuffix(_END).split(b"\r\n")
+    pairs = (line.partition(b":") for line in lines)
+    return b"\r\n".join((first, *(case(name) + colon + value for name, colon, value in pairs))) + _END
+
+
+def _underscored(name: bytes) -> bytes:
+    """Some servers take both for the same. What Connection names is left as it names it."""
+    return name if name == NAMING.encode() else name.replace(b"-", b"_")
+
+
+def _twice(request: bytes) -> bytes:
+    """With every line but Host and the login a second time."""
+    first, host, proof, *lines = request.removesuffix(_END).split(b"\r\n")
+    return b"\r\n".join((first, host, proof, *lines, *lines)) + _END
+
+
+def _with_trailer(request: bytes) -> bytes:
+    """As a POST whose body has a trailer (RFC 9112 section 7.1.2), which a filter of headers may forget."""
+    # A condition guards a POST against lost updates, and is kept there.
+    lines = [line for line in request.split(b"\r\n") if not line.startswith(b"If-None-Match")]
+    request = b"\r\n".join(lines)
+    head = request.replace(b"GET ", b"POST ", 1).removesuffix(b"\r\n") + b"Transfer-Encoding: chunked" + _END
+    return head + b"4\r\nbody\r\n0\r\nX-Forwarded-For: %b\r\n\r\n" % HEADERS["X-Forwarded-For"].encode()
+
+
+def _upgrade(request: bytes) -> bytes:
+    """As a websocket's handshake, and what else could be upgraded to."""
+    lines = b"Upgrade: websocket, h2c\r\nHTTP2-Settings: Y2FuYXJ5\r\nSec-WebSocket-Version: 13"
+    return request.replace(b", close", b", upgrade, close").removesuffix(b"\r\n") + lines + _END
+
+
+# A plain request with all of HEADERS, and the ways to dress it up.
+DRESSES: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "as they are": lambda request: request,
+    "names in upper case": lambda request: _cased(request, bytes.upper),
+    "names in lower case": lambda request: _cased(request, bytes.lower),
+    "with underscores": lambda request: _cased(request, _underscored),
+    "blanks around values": lambda request: request.replace(b": ", b": \t "),
+    "each line twice": _twice,
+    "in HTTP/1.0": lambda request: request.replace(b"HTTP/1.1", b"HTTP/1.0", 1),
+    "a trailer": _with_trailer,
+    "an upgrade": _upgrade,
 }
 
 # No protocol, or one that is not spoken: nobody is to be called because of it.

@@ -65,9 +65,13 @@ class Expected:
         if not errand.arrives or is_address(host):
             return frozenset()
         chain = self._config.chains.get(errand.to)
-        if chain is not None and chain.names == "exit":
+        if chain is not None and chain.names == "exit" and not self._may_go_direct(errand.to):
             return frozenset()
         return self.places(host)
+
+    def _may_go_direct(self, chain: str) -> bool:
+        """Whether the user has written "direct" among a chain's members."""
+        return any(member is None for members in self._world.mapped.hops[chain] for member in members)
 
     def places(self, name: str) -> frozenset[Place]:
         return frozenset(self._world.resolvers[text].place for text in server_texts(self._config, name))
@@ -118,7 +122,9 @@ class Expected:
             found.askable[name] = self.places(name)
         for name, chain in self._config.chains.items():
             if chain.probe.target:
-                found.allowed |= self._first(mapped.hops[name], chain.probe.target, 0)
+                host, _, port = chain.probe.target.rpartition(":")
+                found.allowed |= self._first(mapped.hops[name], host, int(port))
+                found.askable[host] = self.places(host) if self._may_go_direct(name) else frozenset()
 
     def _hop_logins(self) -> Iterator[Secret]:
         for stand_in in self._world.mapped.stand_ins():

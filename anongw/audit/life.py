@@ -68,6 +68,7 @@ def _closing_reload(main: Errand, spoken: Spoken, scene: Scene) -> None:
         scene.world.write("\n".join([*lines, f'route = [{{to = "{REFUSE}"}}]', ""]))
         try:
             if b'"ok":true' not in scene.world.control({"command": "reload"}).replace(b" ", b""):
+                scene.leaves_out("without [control] socket nobody can tell when a reload is done")
                 return
             for one in main.protocols:
                 scene.ask(main, one, expect=False)

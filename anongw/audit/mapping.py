@@ -46,7 +46,7 @@ _PORT_WANTED: Final = 18080  # for listeners that take any
 _FAILURES: Final = 1_000_000  # a hop is never out of service for long: each scenario stands by itself
 # Waits are cut to these, in seconds: a hop or resolver that hangs costs its scenario no more.
 _CUTS: Final = {"connect": 4.0, "shutdown": 1.0, "linger": 0.2}
-_HOP_MOST, _DIAL_MOST, _RESOLVE_MOST = 1.0, 3.0, 0.5
+_HOP_MOST, _DIAL_MOST, _RESOLVE_MOST = 2.0, 4.0, 1.0
 USERS_PASSWORD: Final = "canary-user-password-e6"  # noqa: S105 - of everybody whom the config lets in
 
 

@@ -76,7 +76,8 @@ def _in_laboratory(config: Config, wish: Wish, folder: Path, progress: Progress)
     if not errands:
         raise Unmappable("no route of this config decides anything that could be asked for")
     chosen = [one for one in scenarios(mapped, errands) if wish.only.lower() in one.name.lower()]
-    verdict = Verdict(notes=[*mapped.notes, *missing])
+    verdict = Verdict(notes=mapped.notes)
+    verdict.rows += [Row(f"route {number + 1}", left_out=reason) for number, reason in missing]
     if not chosen:
         raise Unmappable(f"no scenario of this config has {wish.only!r} in its name")
     with networks(mapped.plan) as made:
@@ -99,6 +100,7 @@ def _played(scenario: Scenario, world: World, before: Scene | None, verdict: Ver
     except (OSError, Wrong) as error:
         row.not_tried = f"it broke off: {error}"
     record = scene.done()
+    row.left_out = scene.left_out
     for check in CHECKS:
         if wrong := list(dict.fromkeys(check.wrong(record))):
             row.wrong[check.name] = wrong

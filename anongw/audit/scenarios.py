@@ -5,7 +5,7 @@ from anongw.audit.mapping import Mapped
 from anongw.audit.scenario import Scenario, main_errand
 from anongw.audit.troubles import hops, names, origins, strangers
 from anongw.audit.ways import Errand
-from anongw.audit.wishes import plain, private, protocols, routes
+from anongw.audit.wishes import listeners, plain, private, protocols, routes
 
 
 def scenarios(mapped: Mapped, errands: list[Errand]) -> list[Scenario]:
@@ -15,6 +15,7 @@ def scenarios(mapped: Mapped, errands: list[Errand]) -> list[Scenario]:
         Scenario("nobody uses it", nobody),
         *protocols(mapped.config, main),
         *routes(mapped.config, errands, main),
+        *listeners(mapped.config, main),
         *plain(main),
         *private(mapped.config, main),
         *names(mapped, main),

@@ -37,6 +37,7 @@ class Scene:
         self._asked_from = len(here.book.asked)
         self._strange_from = len(here.book.not_understood)
         self._lines: list[Line] = []
+        self.left_out = ""
         self.expected = Expected(here)
         self.expected.always(self.record)
         if before is not None:
@@ -145,6 +146,10 @@ class Scene:
         """What resolvers have been asked so far."""
         return self.world.book.asked[self._asked_from :]
 
+    def leaves_out(self, reason: str) -> None:
+        """Say what of the scenario this config does not let be tried."""
+        self.left_out = reason
+
     def claim(self, check: str, holds: bool, says: str) -> None:  # noqa: FBT001 - what a claim is
         self.record.claims.append(Claim(check, holds, says))
 
@@ -176,7 +181,7 @@ class Scene:
         listeners = here.mapped.listeners
         self._takes_over(self._mine)
         taken = here.take()
-        found.sent = world.sent_by_gateway(taken, listeners)
+        found.sent = world.sent_by_gateway(taken, listeners, here.parties)
         found.strays = world.strays(taken, listeners)
         found.edges = record.edges(found.sent, here.known)
         onward = [packet for packet in taken["onward"] if packet.sent]

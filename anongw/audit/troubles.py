@@ -51,7 +51,9 @@ def _moody(main: Errand, mood: Mood, scene: Scene) -> None:
 
 
 def _no_resolver(main: Errand, scene: Scene) -> None:
+    scene.world.book.mood = Mood.SILENT  # by UDP, where nothing is closed
     with ExitStack() as stack:
+        stack.callback(setattr, scene.world.book, "mood", Mood.WELL)
         for server in scene.world.resolvers.values():
             stack.enter_context(server.away())
         for spoken in main.protocols[:2]:

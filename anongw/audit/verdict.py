@@ -9,11 +9,15 @@ from anongw.audit.checks import CHECKS
 
 @dataclass
 class Row:
-    """One scenario. `wrong`: by the check's name. `not_tried`: why it could not be played to its end."""
+    """One scenario. `wrong`: by the check's name. `not_tried`: why it broke off, which is a failure.
+
+    `left_out`: what the config itself does not let be tried, which is none.
+    """
 
     scenario: str
     wrong: dict[str, list[str]] = field(default_factory=dict)
     not_tried: str = ""
+    left_out: str = ""
     seconds: float = 0.0
 
     @property
@@ -54,6 +58,7 @@ class Verdict:
                     "name": row.scenario,
                     "wrong": row.wrong,
                     "not_tried": row.not_tried,
+                    "left_out": row.left_out,
                     "seconds": round(row.seconds, 2),
                 }
                 for row in self.rows

@@ -6,7 +6,7 @@ be and shares nothing with the gateway's own (`route.py`, `policy.py`), so that 
 
 import ipaddress
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from anongw.audit.canaries import ZONE
@@ -48,17 +48,29 @@ class Errand:
         return is_address(self.suffix)
 
 
-def errands(config: Config) -> tuple[list[Errand], list[str]]:
+def errands(config: Config) -> tuple[list[Errand], list[tuple[int, str]]]:
     """At most one for each route, and a sentence for each route that none could be found for."""
     found: list[Errand] = []
-    missing: list[str] = []
+    missing: list[tuple[int, str]] = []
     for number, route in enumerate(config.route):
         errand = next((one for one in _candidates(config, number, route) if reaches(config, one)), None)
         if errand is None:
-            missing.append(f"route {number + 1} (to {route.to}) decides nothing that could be asked for here")
+            missing.append((number, f"it leads to {route.to}, and nothing could be found that it decides"))
         else:
             found.append(errand)
     return found, missing
+
+
+def by_listener(config: Config, errand: Errand, listener: str) -> Errand:
+    """The same at another listener, where another route may decide."""
+    host = errand.host("canary")
+    number = decided(config, host, errand.port, errand.protocols[0], listener, errand.user)
+    alike = tuple(
+        spoken
+        for spoken in errand.protocols
+        if decided(config, host, errand.port, spoken, listener, errand.user) == number
+    )
+    return replace(errand, number=number, to=config.route[number].to, listener=listener, protocols=alike)
 
 
 def reaches(config: Config, errand: Errand) -> bool:

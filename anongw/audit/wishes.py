@@ -1,7 +1,7 @@
 """Scenarios of what clients may want: by every protocol and route, in plain HTTP, and where nobody may go."""
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -12,7 +12,7 @@ from anongw.audit.canaries import HEADERS
 from anongw.audit.mapping import ORIGIN, ORIGIN_6
 from anongw.audit.scenario import Scenario, known
 from anongw.audit.scene import Scene
-from anongw.audit.ways import Errand, permitted
+from anongw.audit.ways import Errand, by_listener, permitted
 from anongw.config import Config, Spoken
 from anongw.lab.origin import BODY
 
@@ -59,6 +59,15 @@ def routes(config: Config, errands: list[Errand], main: Errand) -> Iterator[Scen
             yield Scenario(f"route {errand.number + 1}, to {errand.to}", partial(_every, config, errand))
 
 
+def listeners(config: Config, main: Errand) -> Iterator[Scenario]:
+    """Those beside the one that most scenarios come to."""
+    for number, text in enumerate(config.listen.addresses):
+        if text != main.listener:
+            errand = by_listener(config, main, text)
+            name = f"listener {number + 1}, {text if not text.startswith('unix:') else 'a Unix socket'}"
+            yield Scenario(name, partial(_every, config, errand))
+
+
 def _every(config: Config, errand: Errand, scene: Scene) -> None:
     for spoken in errand.protocols:
         if not (spoken == "socks4" and ":" in errand.suffix):
@@ -71,6 +80,8 @@ def _every(config: Config, errand: Errand, scene: Scene) -> None:
 def plain(main: Errand) -> Iterator[Scenario]:
     if "http" in main.protocols:
         yield Scenario("two requests on one connection, of two users", partial(_two_users, main))
+        for dressed, dress in corpus.DRESSES.items():
+            yield Scenario(f"headers: {dressed}", partial(_headed, main, dress))
         for name, path in (
             ("the origin asks for a proxy's password", "/far-407"),
             ("the origin sends elsewhere (Alt-Svc, Link, NEL)", "/elsewhere"),
@@ -84,6 +95,14 @@ def plain(main: Errand) -> Iterator[Scenario]:
     if "socks5" in main.protocols:
         yield Scenario("UDP is asked for", partial(_other, main, UDP_ASSOCIATE))
         yield Scenario("BIND is asked for", partial(_other, main, BIND))
+
+
+def _headed(main: Errand, dress: Callable[[bytes], bytes], scene: Scene) -> None:
+    host = scene.name(main)
+    scene.expects(main, host, main.port)
+    plain = asking.get(host, main.port, scene.login(main), HEADERS)
+    with scene.connected(main) as line:
+        asking.web(line, dress(plain))
 
 
 def _two_users(main: Errand, scene: Scene) -> None:

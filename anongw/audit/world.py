@@ -207,7 +207,7 @@ class World:
         fresh = self.watch.take()
         for name, packets in fresh.items():
             self._early[name] = [*self._early.get(name, ()), *packets]
-        return sent_by_gateway(fresh, self.mapped.listeners)
+        return sent_by_gateway(fresh, self.mapped.listeners, self.parties)
 
     def heard(self) -> Iterator[tuple[Server, bytes]]:
         """By each stand-in and origin, inside TLS."""
@@ -228,13 +228,15 @@ class World:
         return (one.partition("/")[0] for one in self.mapped.plan.own)
 
 
-def sent_by_gateway(taken: dict[str, list[Packet]], listeners: Iterable[Listener]) -> list[Packet]:
-    """Without what it says to clients on its own machine, or they to it."""
+def sent_by_gateway(
+    taken: dict[str, list[Packet]], listeners: Iterable[Listener], parties: set[Place]
+) -> list[Packet]:
+    """Without what it and clients on its own machine say to each other, and what stand-ins there say."""
     doors = {one.target for one in listeners}
     own = [
         packet
         for packet in taken["own"]
-        if packet.sent and packet.link[:2] not in doors and packet.link[2:] not in doors
+        if packet.sent and packet.link[:2] not in doors | parties and packet.link[2:] not in doors
     ]
     return [*(packet for packet in taken["outward"] if packet.sent), *own]
 

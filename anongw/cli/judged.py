@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -10,6 +11,8 @@ from rich.text import Text
 
 from anongw.audit.checks import CHECKS
 from anongw.audit.verdict import Row, Verdict
+
+LEAK: Final = "XX"
 
 
 @contextmanager
@@ -29,8 +32,10 @@ def show(verdict: Verdict, console: Console | None = None) -> None:
     """The table of scenarios and checks, then every finding in words."""
     out = console or Console()
     out.print(_table(verdict))
-    for check in CHECKS:
-        out.print(Text.assemble((f"{check.name:>10}", "bold"), f"  {check.proves}"))
+    for number, check in enumerate(CHECKS):
+        out.print(
+            Text.assemble((f"{number + 1:>2} {check.name:<9}", "bold"), f" {check.proves}"), soft_wrap=True
+        )
     for row in verdict.rows:
         _findings(out, row)
     for note in verdict.notes:
@@ -41,10 +46,10 @@ def show(verdict: Verdict, console: Console | None = None) -> None:
 
 
 def _table(verdict: Verdict) -> Table:
-    table = Table(box=None, pad_edge=False, collapse_padding=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("scenario")
-    for check in CHECKS:
-        table.add_column(check.name, justify="center")
+    for number in range(len(CHECKS)):
+        table.add_column(str(number + 1), justify="right", min_width=2)
     for row in verdict.rows:
         name = Text(row.scenario, "" if row.is_clean else "bold red")
         table.add_row(name, *(_cell(row, check.name) for check in CHECKS))
@@ -53,11 +58,13 @@ def _table(verdict: Verdict) -> Table:
 
 def _cell(row: Row, check: str) -> Text:
     if check in row.wrong:
-        return Text("LEAK", "bold red")
-    return Text("?", "yellow") if row.not_tried else Text("ok", "green")
+        return Text(LEAK, "bold red")
+    return Text("?", "yellow") if row.not_tried or row.left_out else Text("+", "green")
 
 
 def _findings(out: Console, row: Row) -> None:
+    if row.left_out:
+        out.print(Text(f"{row.scenario}: left out: {row.left_out}", "yellow"))
     if row.is_clean:
         return
     out.print(Text(f"\n{row.scenario}", "bold red"))

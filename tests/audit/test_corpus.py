@@ -2,8 +2,12 @@
 
 import ipaddress
 
+import pytest
+
+from anongw.audit.asking import Login, get
+from anongw.audit.canaries import HEADERS
 from anongw.audit.checks import SMUGGLED
-from anongw.audit.corpus import NONSENSE, PRIVATE, SMUGGLING
+from anongw.audit.corpus import DRESSES, NONSENSE, PRIVATE, SMUGGLING
 
 
 def test_every_smuggler_has_a_second_request_for_the_same_host() -> None:
@@ -25,3 +29,20 @@ def test_private_targets_are_private_in_the_spellings_that_python_knows() -> Non
             except ValueError:
                 continue
             assert not address.is_global or target.startswith("64:ff9b::"), target
+
+
+@pytest.mark.parametrize("dressed", DRESSES)
+def test_however_it_is_dressed_it_is_a_request_with_what_was_planted(dressed: str) -> None:
+    request = DRESSES[dressed](get("a.example", 80, Login(), HEADERS))
+    head, _, _ = request.partition(b"\r\n\r\n")
+    first, *lines = head.split(b"\r\n")
+    assert first.endswith((b" http://a.example/ HTTP/1.1", b" http://a.example/ HTTP/1.0"))
+    assert all(b":" in line for line in lines)
+    assert lines[0].lower() == b"host: a.example" or b"\t" in lines[0]
+    assert HEADERS["X-Forwarded-For"].encode() in request
+    assert HEADERS["From"].encode() in request
+
+
+def test_each_dress_is_another_one() -> None:
+    plain = get("a.example", 80, Login(), HEADERS)
+    assert len({dress(plain) for dress in DRESSES.values()}) == len(DRESSES)

@@ -105,7 +105,7 @@ def test_resolvers_stay_where_they_are_and_system_ones_are_said(laid: Lay) -> No
 
 def test_waits_are_cut_and_that_is_said(laid: Lay) -> None:
     found = laid('chains.a={timeout="60s", hop_timeout="200ms", hop=[{url="socks5://192.0.2.1"}]}')
-    assert (found.config.chains["a"].timeout, found.config.chains["a"].hop_timeout) == (3.0, 0.2)
+    assert (found.config.chains["a"].timeout, found.config.chains["a"].hop_timeout) == (4.0, 0.2)
     assert any("waits are cut" in note for note in found.notes)
 
 

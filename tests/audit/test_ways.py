@@ -33,7 +33,7 @@ def test_a_route_behind_one_that_takes_all_is_said(tmp_path: Path) -> None:
                               ' to = "refuse"}, {to = "direct"}]')  # fmt: skip
     found, missing = ways.errands(routes)
     assert [one.number for one in found] == [0, 2]
-    assert missing == ["route 2 (to refuse) decides nothing that could be asked for here"]
+    assert missing == [(1, "it leads to refuse, and nothing could be found that it decides")]
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,16 @@ def test_who_is_asked_for_a_name(tmp_path: Path) -> None:
         "x.internal": ("udp://192.0.2.2",),
         "a.b": ("udp://192.0.2.1",),
     }
+
+
+def test_at_another_listener_another_route_may_decide(tmp_path: Path) -> None:
+    routes = config(
+        tmp_path,
+        '[listen]\naddresses = ["127.0.0.1:1080", "127.0.0.1:1081"]\n'
+        '[[route]]\nlistener = ["127.0.0.1:1081"]\nprotocol = ["http"]\nto = "refuse"\n'
+        '[[route]]\nto = "direct"\n',
+    )
+    main = ways.errands(routes)[0][-1]
+    found = ways.by_listener(routes, main, "127.0.0.1:1081")
+    assert (found.number, found.to, found.listener) == (1, "direct", "127.0.0.1:1081")
+    assert found.protocols == ("socks5", "socks4", "connect"), "plain HTTP is decided by another there"

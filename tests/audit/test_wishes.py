@@ -29,6 +29,12 @@ def test_what_the_config_lets_in_is_not_called_private() -> None:
     assert wishes._let_in(lab, "127.1") is False
 
 
+def test_every_other_listener_has_a_scenario() -> None:
+    several = load(None, ('listen.addresses=["127.0.0.1:1080", "[::1]:1080", "unix:/run/a.sock"]',))
+    names = [one.name for one in wishes.listeners(several, MAIN)]
+    assert names == ["listener 2, [::1]:1080", "listener 3, a Unix socket"]
+
+
 def test_how_long_a_body_is() -> None:
     assert wishes._length(b"HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n") == 19
     assert wishes._length(b"HTTP/1.1 200 OK\r\n\r\n") == 0

@@ -16,6 +16,7 @@ from anongw.audit.run import Wish, audit
 from anongw.audit.verdict import Verdict
 from anongw.config import load
 from anongw.lab.networks import why_not
+from anongw.users import hash_password
 from tests.support import leaky
 from tests.support.laboratory import two_hops
 from tests.support.process import ROOT
@@ -104,3 +105,44 @@ def test_a_leak_is_caught(check: str, tmp_path: Path) -> None:
     verdict = played(only, *sets, chain=None if check == "strangers" else chain, program=program)
     assert any(check in row.wrong for row in verdict.rows), words(verdict)
     shutil.rmtree(verdict.kept)
+
+
+def test_another_program_is_judged_alike() -> None:
+    """tinyproxy: it is asked for plain HTTP to an address, and tells the target most of what it knows."""
+    program = (sys.executable, "-m", "tests.support.peer_gateway")
+    verdict = played("plain http to an ipv4", 'chains.a={hop=[{url="socks5://192.0.2.10"}]}', program=program)
+    (row,) = verdict.rows
+    assert {"edges", "headers", "gateway"} <= set(row.wrong), words(verdict)
+    assert any("host name" in sentence for sentence in row.wrong["gateway"]), "Via: 1.1 and its name"
+    shutil.rmtree(verdict.kept)
+
+
+@pytest.mark.parametrize("only", ["listener", "to a name", "route"])
+def test_nothing_leaks_of_listeners_users_and_named_hops(only: str, tmp_path: Path) -> None:
+    hashed = hash_password("of the user")
+    path = tmp_path / "many.toml"
+    path.touch(0o600)
+    path.write_text(f"""
+        [listen]
+        addresses = ["127.0.0.1:1080", "0.0.0.0:1081", "[::1]:1082", "unix:/run/here.sock"]
+        clients = ["127.0.0.0/8", "192.168.7.0/24", "::1/128"]
+        [users]
+        alice = "{hashed}"
+        bob = "{hashed}"
+        [[chains.three.hop]]
+        url = "socks4://entry.example:1080"
+        user = "me"
+        [[chains.three.hop]]
+        url = "https://u:p@203.0.113.5:443"
+        pin = "sha256/{"A" * 43}="
+        [[chains.three.hop]]
+        urls = ["http://last.example:3128", "socks5://[2001:db8::7]"]
+        isolation = "auth"
+        [[route]]
+        identity = ["bob"]
+        to = "direct"
+        [[route]]
+        to = "three"
+        """)
+    verdict = played(only, path=path)
+    assert verdict.is_clean, words(verdict)
