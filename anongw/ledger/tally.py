@@ -1,8 +1,8 @@
 """Connections, in all and of each client: of one process, or of several together.
 
 Together, each process writes its own cells and reads everybody's, so that no lock is needed. A client has a
-cell in each of three rows, found by a hash; what it has is the smallest of its sums. Two clients may meet in
-one cell, but hardly ever in all three: so a count may be too large, once in a great while, and is never too
+place in each of two rows, found by a hash; what it has is the smaller of its sums. Two clients may meet in
+one place, but hardly ever in both: so a count may be too large, once in a great while, and is never too
 small.
 
 Whoever adds before it looks can never exceed a limit together with others; at the worst two that come for
@@ -13,14 +13,13 @@ from functools import lru_cache
 from mmap import mmap
 from typing import Protocol
 
-_ROWS = 3
-# Cells in a row: of a thousand clients, one in 200,000 meets others in all its rows.
-_ROW_BITS = 14
+# Places in a row: of a thousand clients, one in five thousand meets others in both.
+_ROW_BITS = 16
 _ROW = 1 << _ROW_BITS
+# The first place is the sum over all clients. Each has a cell for every process, side by side.
+_TOTAL, _FIRST, _SECOND = 0, 1, 1 + _ROW
+_PLACES = 1 + 2 * _ROW
 _CELL_BYTES = 4
-_TOTAL, _FIRST = 0, 1  # the first cell is the sum over all clients
-_CELLS = _FIRST + _ROWS * _ROW
-
 
 # By what one is known: a number that is its own, or None for those that have no address.
 Client = int | None
@@ -69,46 +68,52 @@ class SharedTally:
 
     def __init__(self, memory: mmap, index: int, processes: int) -> None:
         self._cells = memoryview(memory).cast("B").cast("i")
-        self._mine = index * _CELLS
-        self._starts = range(0, processes * _CELLS, _CELLS)
+        self._index = index
+        self._processes = processes
 
     @property
     def own(self) -> int:
-        return self._cells[self._mine + _TOTAL]
+        return self._cells[_TOTAL + self._index]
 
     def enter(self, client: Client, most: int, per_client: int) -> bool:
-        cells, starts = self._cells, self._starts
-        places = _places(client)
-        self._add(places, 1)
-        if sum(cells[start + _TOTAL] for start in starts) <= most:
-            for place in places:
-                if sum(cells[start + place] for start in starts) <= per_client:
-                    return True
-        self._add(places, -1)
+        self._add(client, 1)
+        total = self._sum(_TOTAL)
+        # As nearly always: where there are so few, no client can have too many.
+        if total <= per_client and total <= most:
+            return True
+        if total <= most and any(self._sum(place) <= per_client for place in _places(client)):
+            return True
+        self._add(client, -1)
         return False
 
     def leave(self, client: Client) -> None:
-        self._add(_places(client), -1)
-
-    def _add(self, places: tuple[int, ...], change: int) -> None:
-        cells, mine = self._cells, self._mine
-        cells[mine + _TOTAL] += change
-        for place in places:
-            cells[mine + place] += change
+        self._add(client, -1)
 
     def clear(self) -> None:
         """The process is dead, and its connections with it."""
-        self._cells[self._mine : self._mine + _CELLS] = memoryview(bytes(_CELLS * _CELL_BYTES)).cast("i")
+        every = memoryview(bytes(_PLACES * _CELL_BYTES)).cast("i")
+        self._cells[self._index :: self._processes] = every
+
+    def _sum(self, place: int) -> int:
+        start = place * self._processes
+        return sum(self._cells[start : start + self._processes])
+
+    def _add(self, client: Client, change: int) -> None:
+        cells, index, processes = self._cells, self._index, self._processes
+        first, second = _places(client)
+        cells[index] += change  # _TOTAL
+        cells[first * processes + index] += change
+        cells[second * processes + index] += change
 
 
 def tally_bytes(processes: int) -> int:
-    return processes * _CELLS * _CELL_BYTES
+    return processes * _PLACES * _CELL_BYTES
 
 
 @lru_cache(maxsize=1024)
-def _places(client: Client) -> tuple[int, ...]:
+def _places(client: Client) -> tuple[int, int]:
     data = b"" if client is None else client.to_bytes(9, signed=True)
     # Python's hash of bytes is keyed anew at each start, and forked processes have one key: nobody can choose
     # an address that counts for somebody else's.
     digest = hash(data)
-    return tuple(_FIRST + row * _ROW + (digest >> row * _ROW_BITS) % _ROW for row in range(_ROWS))
+    return _FIRST + digest % _ROW, _SECOND + (digest >> _ROW_BITS) % _ROW

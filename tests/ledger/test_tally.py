@@ -61,7 +61,7 @@ def test_the_dead_count_no_more_and_the_others_do() -> None:
 
 
 def test_clients_are_hardly_ever_taken_for_each_other() -> None:
-    """Also with twice as many of them as it is made for; and a limit is never exceeded."""
+    """Also where there are twice as many as a row is made for; and a limit is never exceeded."""
     tallies = several(2)
     counts = Counter[int]()
     draw = random.Random(5)

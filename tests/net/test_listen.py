@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from anongw.address import Address
-from anongw.net.listen import ACCEPTS_A_SHARED_TURN, ACCEPTS_A_TURN, Listener, bind, spell
+from anongw.net.listen import ACCEPTS_A_TURN, ACCEPTS_IN_A_ROW, Listener, bind, spell
 from tests.support.driven import DrivenEngine, driven
 from tests.support.sockets import PROBED
 
@@ -242,9 +242,9 @@ async def test_a_shared_one_takes_few_at_a_time_and_all_in_the_end() -> None:
     hall = Hall()
     async with driven() as engine:
         listener = Listener(engine, bind("127.0.0.1:0", BACKLOG), hall.accepted, shared=True)
-        clients = [knock(engine, listener) for _ in range(3 * ACCEPTS_A_SHARED_TURN)]
+        clients = [knock(engine, listener) for _ in range(3 * ACCEPTS_IN_A_ROW)]
         engine.turn()
-        assert len(hall.inside) == ACCEPTS_A_SHARED_TURN
+        assert len(hall.inside) == ACCEPTS_IN_A_ROW
         await engine.at_rest()
         assert len(hall.inside) == len(clients)
         for taken in hall.inside:

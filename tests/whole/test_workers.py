@@ -6,7 +6,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -51,6 +51,13 @@ def said_back(client: socket.socket, data: bytes) -> bytes:
     return asks.exactly(client, len(data))
 
 
+def keep_moving(client: socket.socket) -> None:
+    """Until the gateway ends it."""
+    with suppress(OSError, AssertionError):
+        while True:
+            said_back(client, b"and on and on")
+
+
 def heard(client: socket.socket, count: int) -> bytes:
     """So many bytes; none of them where the gateway closes instead."""
     try:
@@ -67,13 +74,21 @@ def refuses(running: Workers) -> bool:
 # Who gets what
 
 
-def test_connections_are_spread(origin: outside.Origin, tmp_path: Path) -> None:
+def test_connections_are_spread_one_after_the_other_and_all_at_once(
+    origin: outside.Origin, tmp_path: Path
+) -> None:
     """The figure itself is the benchmark's; here nobody may be left without."""
     with workers(tmp_path) as running:
+        for _ in range(80):
+            serve(running, origin)
+        until(lambda: sum(running.flows()) == 80)
+        one_by_one = running.flows()
         with ThreadPoolExecutor(16) as pool:
             list(pool.map(lambda _: serve(running, origin), range(200)))
-        until(lambda: sum(running.flows()) == 200)
-        assert min(running.flows()) >= 40
+        until(lambda: sum(running.flows()) == 280)
+        at_once = [now - before for now, before in zip(running.flows(), one_by_one, strict=True)]
+    assert min(one_by_one) >= 16, one_by_one
+    assert min(at_once) >= 40, at_once
 
 
 def test_limits_hold_for_all_together(origin: outside.Origin, tmp_path: Path) -> None:
@@ -164,12 +179,15 @@ def test_a_stop_lets_what_moves_come_to_its_end(
 
 
 def test_a_second_signal_waits_for_nobody(origin: outside.Origin, tmp_path: Path) -> None:
-    with workers(tmp_path, "limits.shutdown=10m") as running, ExitStack() as stack:
-        mine = tunnels_of_each(running, origin, stack)
+    with (
+        workers(tmp_path, "limits.shutdown=10m") as running,
+        ExitStack() as stack,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        for client in tunnels_of_each(running, origin, stack).values():
+            pool.submit(keep_moving, client)
         running.gateway.process.send_signal(signal.SIGTERM)
         until(lambda: refuses(running))
-        for client in mine.values():
-            client.sendall(b"still moving")
         assert running.gateway.stop() == 0
 
 
