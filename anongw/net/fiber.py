@@ -22,7 +22,7 @@ import anyio
 from anongw.errors import Reason, Refused
 from anongw.net.poller import Poller
 from anongw.net.stream import Stream
-from anongw.net.wait import GONE, LAST, InTask, Park, Request, Waits
+from anongw.net.wait import BATCH_END, GONE, LAST, InTask, Park, Request, Waits
 
 # Seconds that a flow has for its last words after a limit of it ran out.
 LAST_WORDS = 5.0
@@ -174,10 +174,15 @@ class Fiber:
         else:
             self.engine.disarm(stream, events, wanted)
 
+    def batch_ended(self) -> None:
+        if any(source is BATCH_END for source, _ in self._waits):
+            self._step(self._running.send, BATCH_END)
+
     def kill(self, refused: Refused) -> None:
         """End the flow as soon as its task, if any, is over. It may say last words but not wait again."""
         if self.ended:
             return
+        self.engine.gathers = False  # nor for the end of the batch
         self._dying = refused.reason
         self._throw(refused)
 
@@ -329,7 +334,10 @@ class Fiber:
         elif type(request) is Park:
             self._waits = request.waits
             for source, mask in request.waits:
-                self.engine.arm(source, mask)
+                if source is BATCH_END:
+                    self.engine.put_off.append(self.batch_ended)
+                else:
+                    self.engine.arm(source, mask)
             if request.until is not None:
                 self._until = request.until
                 self._set_wake()

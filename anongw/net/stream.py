@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Protocol, TypeVar
 
 from anongw.errors import Reason, Refused
-from anongw.net.wait import READ, WRITE, Park, park
+from anongw.net.wait import BATCH_END, READ, WRITE, Park, park
 from anongw.wire.reader import Reader
 
 T = TypeVar("T")
@@ -45,6 +45,7 @@ class Keeper(Protocol):
 
     buffer: bytearray
     now: float  # when the batch of events that is being served began, by time.monotonic
+    gathers: bool  # more is being served: what is sent waits for `BATCH_END`
 
     def close(self, stream: "Stream") -> None: ...
 
@@ -151,6 +152,8 @@ class Stream:
         Raises:
             Refused: with `lost`, if the connection broke.
         """
+        if self.keeper.gathers:
+            await park((BATCH_END, 0))
         count = self._send(data)
         if count == len(data):
             return

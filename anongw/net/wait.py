@@ -37,6 +37,19 @@ class Source(Protocol):
 Waits = tuple[tuple[Source, int], ...]
 
 
+class _BatchEnd:
+    """What is waited for like a source and is none: the end of the batch of events that is being served."""
+
+    fd = -1
+    sock: socket.socket  # it has none
+    armed = -1
+    closed = False
+    owner = None
+
+
+BATCH_END = _BatchEnd()
+
+
 class Park:
     """Wait until one of the sources is ready, or until the engine's clock passes `until` (seconds)."""
 

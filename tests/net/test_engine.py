@@ -1,16 +1,18 @@
 """Each rule of `net/engine.py`: the loop around the flows."""
 
 import time
+from collections.abc import Callable
 
 import anyio
 import anyio.lowlevel
 
 from anongw.errors import Reason, Refused
-from anongw.net.fiber import Fiber
+from anongw.net.fiber import Carry, Fiber
+from anongw.net.poller import GATHERED
 from anongw.net.stream import Stream
-from anongw.net.wait import READ, in_task, park
+from anongw.net.wait import READ, Side, beside, in_task, park
 from tests.support.driven import driven
-from tests.support.sockets import pair
+from tests.support.sockets import Kind, pair
 
 
 async def echo(fiber: Fiber, client: Stream) -> None:
@@ -86,6 +88,120 @@ async def test_a_busy_flow_has_one_step_a_turn() -> None:
         engine.turn()
         assert steps == before + 1
         assert other.peer.sock.recv(4) == b"ping"
+
+
+# What is sent while several are served. Unix sockets: what is said on one end is there on the other at once.
+
+
+def answering(log: list[str], word: str) -> Callable[[Fiber, Stream], Carry]:
+    """A flow that reads once, answers, and says when it did which."""
+
+    async def carry(_fiber: Fiber, client: Stream) -> None:
+        await client.fill()
+        log.append(f"{word} read")
+        await client.send(client.reader.take())
+        log.append(f"{word} sent")
+
+    return carry
+
+
+async def test_what_a_batch_sends_is_sent_together_at_its_end() -> None:
+    async with driven() as engine:
+        log: list[str] = []
+        flows = [engine.flow(answering(log, word), kind=Kind.UNIX) for word in ("one", "two")]
+        for flow in flows:
+            flow.peer.sock.send(b"hello")
+        engine.turn()
+        assert log[2:] == [line.replace("read", "sent") for line in log[:2]]
+        for flow in flows:
+            assert flow.peer.sock.recv(9) == b"hello"
+
+
+async def test_the_first_of_a_large_batch_does_not_wait_for_its_last() -> None:
+    async with driven() as engine:
+        log: list[str] = []
+        flows = [engine.flow(answering(log, str(number)), kind=Kind.UNIX) for number in range(GATHERED + 1)]
+        for flow in flows:
+            flow.peer.sock.send(b"hello")
+        engine.turn()
+        whats = [line.split()[1] for line in log]
+        assert whats == ["read"] * GATHERED + ["sent"] * GATHERED + ["read", "sent"]
+
+
+async def test_whoever_is_served_alone_sends_at_once() -> None:
+    async with driven() as engine:
+        put_off: list[int] = []
+
+        async def carry(_fiber: Fiber, client: Stream) -> None:
+            await client.fill()
+            await client.send(b"hello")
+            put_off.append(len(engine.put_off) + engine.gathers)
+
+        flow = engine.flow(carry, kind=Kind.UNIX)
+        flow.peer.sock.send(b"hello")
+        engine.turn()
+        assert (put_off, flow.peer.sock.recv(9)) == ([0], b"hello")
+
+
+async def test_what_was_put_off_is_not_sent_for_a_flow_that_ended_meanwhile() -> None:
+    async with driven() as engine:
+        log: list[str] = []
+
+        async def ends(_fiber: Fiber, client: Stream) -> None:
+            await client.fill()
+            await client.send(b"hello")  # by now both have read
+            first.fiber.kill(Refused(Reason.STOPPING))
+
+        second = engine.flow(ends, kind=Kind.UNIX)
+        first = engine.flow(answering(log, "first"), kind=Kind.UNIX)
+        for flow in (second, first):
+            flow.peer.sock.send(b"hello")
+        engine.turn()
+        assert (log, first.reasons) == (["first read"], [Reason.STOPPING])
+        assert second.reasons == [None]
+        assert first.peer.sock.recv(9) == b""
+
+
+async def test_the_last_words_of_a_flow_that_is_killed_wait_for_no_end_of_a_batch() -> None:
+    async with driven() as engine:
+        sock, origin = engine.pair(Kind.UNIX)
+
+        async def carry(fiber: Fiber, _client: Stream) -> None:
+            upstream = fiber.adopt(sock, Reason.UPSTREAM_CLOSED)
+            try:
+                await upstream.fill()
+            except Refused:
+                await upstream.send(b"bye")
+                raise
+
+        killed, other = (
+            engine.flow(carry, kind=Kind.UNIX),
+            engine.flow(answering([], "other"), kind=Kind.UNIX),
+        )
+        other.peer.sock.send(b"hello")
+        killed.peer.sock.close()
+        engine.turn()
+        assert killed.reasons == [Reason.CLIENT_GONE]
+        assert origin.sock.recv(9) == b"bye"
+
+
+async def test_two_sides_of_a_flow_may_both_put_off_what_they_send() -> None:
+    async with driven() as engine:
+        sock, origin = engine.pair(Kind.UNIX)
+
+        async def pass_on(source: Stream, sink: Stream) -> None:
+            while await source.fill():
+                await sink.send(source.reader.take())
+
+        async def carry(fiber: Fiber, client: Stream) -> None:
+            upstream = fiber.adopt(sock, Reason.UPSTREAM_CLOSED)
+            await beside(pass_on(client, upstream), Side(pass_on(upstream, client)))
+
+        flow = engine.flow(carry, kind=Kind.UNIX)
+        flow.peer.sock.send(b"up")
+        origin.sock.send(b"down")
+        engine.turn()
+        assert (origin.sock.recv(9), flow.peer.sock.recv(9)) == (b"up", b"down")
 
 
 class Idle:

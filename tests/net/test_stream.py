@@ -23,6 +23,7 @@ class Desk:
     def __init__(self) -> None:
         self.buffer = bytearray(CHUNK)
         self.now = math.inf  # nobody's turn is ever over
+        self.gathers = False
         self.closed: list[Stream] = []
 
     def close(self, stream: Stream) -> None:
