@@ -84,14 +84,14 @@ class Generation:
         ways = self._ways(before)
         limits = settings.limits
         self.pool = Pool(lasting.engine, limits)
-        forward = Forward(ways, self.pool, limits)
+        forward = Forward(ways, self.pool, limits, lasting.pipes)
         self.rooms = Rooms(
             limits=limits,
             users=Users(settings.users, limits.password_queue) if settings.users else None,
             routes=Table(settings.route),
             dialer=ways,
             handler=Clean(compile_rules(settings.scrub), forward, lasting.counters),
-            delivery=Delivery(self.pool, limits),
+            delivery=Delivery(self.pool, limits, lasting.pipes),
             pipes=lasting.pipes,
             rules=settings.identity,
             identities=lasting.identities,

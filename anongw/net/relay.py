@@ -19,18 +19,14 @@ import select
 
 from anongw.errors import Reason, Refused
 from anongw.net.fiber import Fiber
-from anongw.net.pipes import Pipe, Pipes
+from anongw.net.pipes import BUDGET, SPLICE_FLAGS, Pipe, Pipes
 from anongw.net.stream import CHUNK, Stream
 from anongw.net.wait import GONE, LAST, READ, WRITE
 
-# Bytes moved in one direction by one wake-up: about 0.1 ms of work.
-BUDGET = 256 * 1024
 # Full reads in a row after which a direction is taken for bulk.
 _BULK_AFTER = 2
 # Seconds that a reset waits for its peer to take what came before it.
 RESET_PATIENCE = 5.0
-
-_SPLICE_FLAGS = getattr(os, "SPLICE_F_NONBLOCK", 2) | getattr(os, "SPLICE_F_MOVE", 1)
 
 
 class _Direction:
@@ -198,7 +194,7 @@ class Relay:
         """Like `_copy`, through the pipe; `most` bytes."""
         assert direction.pipe is not None  # noqa: S101 - for the type checker; _pump has just looked
         try:
-            count = os.splice(direction.source.fd, direction.pipe[1], most, flags=_SPLICE_FLAGS)
+            count = os.splice(direction.source.fd, direction.pipe[1], most, flags=SPLICE_FLAGS)
         except BlockingIOError:
             count = 0
         except OSError:
@@ -221,7 +217,7 @@ class Relay:
         sink = direction.sink
         while direction.piped:
             try:
-                sent = os.splice(direction.pipe[0], sink.fd, direction.piped, flags=_SPLICE_FLAGS)
+                sent = os.splice(direction.pipe[0], sink.fd, direction.piped, flags=SPLICE_FLAGS)
             except BlockingIOError:
                 self._block(direction)
                 return False

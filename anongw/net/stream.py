@@ -189,6 +189,11 @@ class Stream:
         # What a connection had left when it was reset stays counted.
         return 0 if count and self._is_gone() else count
 
+    def broke(self, error: OSError) -> Refused:
+        """A call on the socket failed: what that is to the flow, to be raised."""
+        self.ended_first = True
+        return Refused(self.lost, type(error).__name__)
+
     def close(self) -> None:
         self.keeper.close(self)
 
@@ -214,8 +219,7 @@ class Stream:
         except BlockingIOError:
             return None
         except OSError as error:
-            self.ended_first = True
-            raise Refused(self.lost, type(error).__name__) from None
+            raise self.broke(error) from None
         self.spoke_last = False
         if count:
             self.received += count
@@ -233,8 +237,7 @@ class Stream:
         except BlockingIOError:
             return 0
         except OSError as error:
-            self.ended_first = True
-            raise Refused(self.lost, type(error).__name__) from None
+            raise self.broke(error) from None
         self.sent += count
         self.spoke_last = True
         return count

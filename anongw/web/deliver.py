@@ -7,9 +7,10 @@ looks whole. A connection to an origin is kept only if both messages on it are c
 from anongw.config import Limits
 from anongw.errors import Reason
 from anongw.net.fiber import Fiber
+from anongw.net.pipes import Pipes
 from anongw.net.stream import Stream
 from anongw.net.wait import beside, rest_of
-from anongw.web.exchange import Request, Response
+from anongw.web.exchange import Request, Response, Stall
 from anongw.web.forward import pool_key
 from anongw.web.pool import Pool
 from anongw.wire import body, http1
@@ -32,8 +33,9 @@ def reframe(framing: Framing, minor: int) -> Framing:
 class Delivery:
     """Writes answers to clients."""
 
-    def __init__(self, pool: Pool, limits: Limits) -> None:
+    def __init__(self, pool: Pool, limits: Limits, pipes: Pipes) -> None:
         self._pool = pool
+        self._pipes = pipes
         self._limits = limits
 
     async def __call__(
@@ -73,6 +75,8 @@ class Delivery:
             await client.send(out)
             if inflow.complete:
                 return
+            if not chunked:
+                await inflow.pour(client, self._pipes, Stall(fiber, self._limits.stall, client))
             fiber.within(self._limits.stall, Reason.UPSTREAM_TIMEOUT)
             piece = await inflow.read()
             out = body.chunk(piece) if chunked and piece else piece

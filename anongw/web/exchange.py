@@ -5,18 +5,24 @@ not in these values but on streams: an `Inflow` is read piece by piece, so that 
 constant memory, as fast as the slower side takes it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from anongw.address import Endpoint
-from anongw.errors import Refused
+from anongw.errors import Reason, Refused
 from anongw.flow import Flow
 from anongw.net.fiber import Fiber
+from anongw.net.pipes import Pipes
+from anongw.net.pour import pour
 from anongw.net.stream import CHUNK, Stream
 from anongw.net.wait import Side
-from anongw.wire.body import Body
+from anongw.wire.body import Body, LengthBody
 from anongw.wire.http1 import Answers, Framing, Headers, Mark
 from anongw.wire.memo import Memo
+
+# A body of which fewer bytes are to come is copied: most small ones come with their head.
+POUR_LEAST = CHUNK
 
 
 class Inflow:
@@ -57,6 +63,16 @@ class Inflow:
             piece = self.take()
         return piece
 
+    async def pour(self, sink: Stream, pipes: Pipes, due: Callable[[Stream], None]) -> None:
+        """Pass on what the kernel can move by itself, of a body whose length is known; perhaps nothing.
+
+        Raises:
+            Refused: with the `lost` of the stream that broke.
+        """
+        body = self._body
+        if isinstance(body, LengthBody) and body.left >= POUR_LEAST and not len(self.stream.reader):
+            body.passed(await pour(self.stream, sink, body.left, pipes, due=due))
+
 
 class Ready(NamedTuple):
     """Header lines as they leave."""
@@ -80,6 +96,21 @@ class Memory:
         self.answers: Answers = Answers(most)
         # By an answer's lines, and what it answers.
         self.answered: Memo[tuple[Mark, Mark, bytes], Ready] = Memo(most)
+
+
+class Stall:
+    """Sets the deadline of a stream that is to take or give the next bytes of a body."""
+
+    __slots__ = ("_client", "_fiber", "_seconds")
+
+    def __init__(self, fiber: Fiber, seconds: float, client: Stream) -> None:
+        self._fiber = fiber
+        self._seconds = seconds
+        self._client = client
+
+    def __call__(self, stream: Stream) -> None:
+        reason = Reason.IDLE_TIMEOUT if stream is self._client else Reason.UPSTREAM_TIMEOUT
+        self._fiber.within(self._seconds, reason)
 
 
 @dataclass(slots=True)

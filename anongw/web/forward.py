@@ -13,10 +13,11 @@ from contextlib import suppress
 from anongw.config import Limits
 from anongw.errors import Reason, Refused
 from anongw.net.fiber import Fiber
+from anongw.net.pipes import Pipes
 from anongw.net.stream import Stream
 from anongw.net.wait import Side, beside
 from anongw.outbound.dialer import Dialer
-from anongw.web.exchange import Inflow, Request, Response
+from anongw.web.exchange import Inflow, Request, Response, Stall
 from anongw.web.pool import Key, Pool
 from anongw.wire import body, http1
 from anongw.wire.http1 import HeadLimits, Kind, ResponseHead
@@ -33,10 +34,11 @@ _FINAL = 200
 class Forward:
     """Asks origins, through `dialer`."""
 
-    def __init__(self, dialer: Dialer, pool: Pool, limits: Limits) -> None:
+    def __init__(self, dialer: Dialer, pool: Pool, limits: Limits, pipes: Pipes) -> None:
         self._dialer = dialer
         self._pool = pool
         self._limits = limits
+        self._pipes = pipes
         self._head_limits = HeadLimits(limits.header_bytes, limits.header_lines)
 
     async def __call__(self, request: Request, fiber: Fiber) -> Response:
@@ -80,14 +82,19 @@ class Forward:
     async def _upload(self, request: Request, inflow: Inflow, upstream: Stream, fiber: Fiber) -> None:
         """The request's body, re-framed by us. An origin that stops taking it may still have an answer."""
         chunked = request.framing.kind is Kind.CHUNKED
-        fiber.within(self._limits.stall, Reason.IDLE_TIMEOUT)
+        stall = Stall(fiber, self._limits.stall, inflow.stream)
+        stall(inflow.stream)
         while piece := await inflow.read():
-            fiber.within(self._limits.stall, Reason.UPSTREAM_TIMEOUT)
+            stall(upstream)
             try:
                 await upstream.send(body.chunk(piece) if chunked else piece)
-            except Refused:
+                if not chunked:
+                    await inflow.pour(upstream, self._pipes, stall)
+            except Refused as refused:
+                if refused.reason is inflow.stream.lost:
+                    raise
                 return
-            fiber.within(self._limits.stall, Reason.IDLE_TIMEOUT)
+            stall(inflow.stream)
         if chunked:
             with suppress(Refused):
                 await upstream.send(body.LAST_CHUNK)

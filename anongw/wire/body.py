@@ -50,19 +50,23 @@ class Body(Protocol):
 class LengthBody:
     """So many bytes (RFC 9112 §6.2); none of them is no body at all."""
 
-    __slots__ = ("_left", "done")
+    __slots__ = ("done", "left")
 
     def __init__(self, length: int) -> None:
-        self._left = length
+        self.left = length  # bytes that have not been decoded
         self.done = not length
 
     def decode(self, reader: Reader, most: int) -> bytes:
-        data = reader.take(min(self._left, most))
-        self._left -= len(data)
-        self.done = not self._left
+        data = reader.take(min(self.left, most))
+        self.passed(len(data))
         if not data and not self.done and reader.eof:
-            raise EOFError(f"closed {self._left} bytes before the end of a body")
+            raise EOFError(f"closed {self.left} bytes before the end of a body")
         return data
+
+    def passed(self, count: int) -> None:
+        """So many of them went another way than through a reader: they are their own encoding."""
+        self.left -= count
+        self.done = not self.left
 
 
 class CloseBody:

@@ -61,7 +61,7 @@ async def play(
         routes=Table((Route(to="direct"),)),
         dialer=Nowhere(),
         handler=unused,
-        delivery=Delivery(pool, Limits()),
+        delivery=Delivery(pool, Limits(), Pipes(0)),
         pipes=Pipes(0),
         rules=Identity(by_destination=by_destination),
         identities=identities or Identities(lambda: 0.0, bytes(32), 10),

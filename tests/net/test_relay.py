@@ -10,8 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 
 from anongw.errors import Reason, Refused
-from anongw.net.pipes import PIPE_SIZE
-from anongw.net.relay import BUDGET
+from anongw.net.pipes import BUDGET, PIPE_SIZE
 from anongw.net.stream import CHUNK
 from tests.support.backends import Backend, run_on
 from tests.support.driven import driven

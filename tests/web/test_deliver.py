@@ -11,6 +11,7 @@ from anongw.config import Limits
 from anongw.errors import Reason
 from anongw.flow import Flow
 from anongw.net.fiber import Fiber
+from anongw.net.pipes import Pipes
 from anongw.net.stream import Stream
 from anongw.net.wait import Side
 from anongw.web.deliver import Delivery, reframe
@@ -188,7 +189,7 @@ async def _settled(*, taken: bool) -> int:
                 memory=Memory(1),
             )
             response = Response(403, b"", [], NO_BODY, None, upstream, keep_alive=True, upload=upload)
-            assert await Delivery(pool, limits)(request, response, client, fiber, keep_alive=True)
+            assert await Delivery(pool, limits, Pipes(0))(request, response, client, fiber, keep_alive=True)
             kept.append(len(pool))
 
         await engine.flow(carry).over()

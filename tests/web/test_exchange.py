@@ -5,10 +5,11 @@ import pytest
 from anongw.errors import Reason, Refused
 from anongw.net.fiber import Fiber
 from anongw.net.stream import CHUNK, Stream
-from anongw.web.exchange import Inflow
+from anongw.web.exchange import POUR_LEAST, Inflow, Stall
 from anongw.wire import body
 from anongw.wire.http1 import Framing, Kind
 from tests.support.driven import Played, driven
+from tests.support.tunnel import CountedPipes
 
 
 class Reading:
@@ -103,3 +104,42 @@ async def test_no_more_than_a_chunk_is_held(kind: Kind, size: int) -> None:
         assert max(map(len, reading.pieces)) <= CHUNK
         assert reading.most_held <= CHUNK
         assert reading.refused is None
+
+
+@pytest.mark.parametrize(
+    ("framing", "early", "poured"),
+    [
+        (Framing(Kind.LENGTH, POUR_LEAST), b"", True),
+        (Framing(Kind.LENGTH, POUR_LEAST + 1), b"x", True),
+        # The beginning is here already: what the kernel has comes after it.
+        (Framing(Kind.LENGTH, POUR_LEAST + 1), b"xy", False),
+        (Framing(Kind.LENGTH, POUR_LEAST - 1), b"", False),
+        (TO_CLOSE, b"", False),
+        (CHUNKED, b"", False),
+    ],
+    ids=["length", "first byte read", "not all is read", "small", "until close", "chunked"],
+)
+async def test_what_the_kernel_can_move_by_itself(framing: Framing, early: bytes, *, poured: bool) -> None:
+    pipes = CountedPipes()
+    complete: list[bool] = []
+    async with driven() as engine:
+        sock, sink = engine.pair()
+
+        async def carry(fiber: Fiber, client: Stream) -> None:
+            out = fiber.adopt(sock, Reason.UPSTREAM_CLOSED)
+            rest = body.decoder(framing, Reason.MALFORMED)
+            if early:
+                client.reader.feed(early)
+                await out.send(rest.decode(client.reader, 1))
+            inflow = Inflow(client, rest)
+            await inflow.pour(out, pipes, Stall(fiber, 60.0, client))
+            complete.append(inflow.complete)
+
+        flow = engine.flow(carry)
+        if poured:
+            await flow.peer.send(bytes(POUR_LEAST))
+        assert await flow.over() is None
+        assert len(await sink.rest()) == (POUR_LEAST if poured else 0) + bool(early)
+        pipes.close()
+    assert complete == [poured]
+    assert bool(pipes.borrowed) == poured
