@@ -97,6 +97,20 @@ class Load:
         self._stdin.write("go\n")
         self._stdin.flush()
 
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def still(self) -> None:
+        """Nothing, while it works.
+
+        Raises:
+            NotMeasured: it has ended, for the reason that it gave.
+
+        """
+        if self._process.poll() is not None:
+            self.line()
+
     def line(self) -> str:
         """What it says next.
 
@@ -126,9 +140,9 @@ def load(program: Path, core: int | None, options: Options) -> Iterator[Load]:
         start_new_session=True,
     )
     with process:
+        started = Load(process)
         try:
-            started = Load(process)
             started.line()
             yield started
         finally:
-            process.kill()
+            started.kill()

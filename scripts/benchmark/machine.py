@@ -14,6 +14,7 @@ from pathlib import Path
 _TICKS = os.sysconf("SC_CLK_TCK")
 # Below the kernel's own range, so that no client's connection has taken it.
 _PORTS = range(20000, 32000)
+_APART = 7919  # has no factor in common with their count
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ def pinned(core: int | None) -> list[str]:
 
 def free_ports() -> Iterator[int]:
     """Ports on which nobody listens, each once."""
-    # Two benchmarks at once begin at different ones.
-    start = os.getpid() % len(_PORTS)
+    # Two benchmarks at once begin at different ones, far apart even where their numbers are neighbours.
+    start = os.getpid() * _APART % len(_PORTS)
     for port in (*_PORTS[start:], *_PORTS[:start]):
         with socket.socket() as sock, suppress(OSError):
             # As servers do: what is left in TIME-WAIT is no hindrance.

@@ -37,6 +37,8 @@ def running(command: Sequence[str], port: int, folder: Path, core: int | None) -
     Raises:
         NotMeasured: it does not, for the reason that it wrote.
     """
+    if _accepts(port):
+        raise NotMeasured(f"somebody else listens on port {port}")
     log = folder / _LOG
     begun = time.perf_counter()
     with log.open("wb") as stream:

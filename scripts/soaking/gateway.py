@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.benchmark import machine
-from scripts.benchmark.load import Options, build, cache, load
+from scripts.benchmark.load import Load, Options, build, cache, load
 from scripts.benchmark.peers import ROOT
 from scripts.benchmark.running import running
 from scripts.soaking.clients import CHAINED, NAME, TARGETS, Place
@@ -38,6 +38,7 @@ class Soaked:
     place: Place
     session: int
     control: Path
+    origin: Load
 
     def files(self) -> dict[str, int]:
         """Its open descriptors, by kind."""
@@ -49,7 +50,13 @@ class Soaked:
         return dict(found)
 
     def settled(self, sockets: int, connections: int) -> Count:
-        """Once it has no more sockets than these, or SETTLE_MOST has passed."""
+        """Once it has no more sockets than these, or SETTLE_MOST has passed.
+
+        Raises:
+            NotMeasured: the origin has ended.
+
+        """
+        self.origin.still()
         deadline = time.monotonic() + SETTLE_MOST
         while self.files()["socket"] > sockets and time.monotonic() < deadline:
             time.sleep(_EVERY)
@@ -115,4 +122,4 @@ def soaked() -> Iterator[Soaked]:
         command = [sys.executable, "-m", "anongw", "serve", "--listen", listen, "--config", str(config)]
         origin.begin()
         with running(command, place.gateway, folder, cores.proxy) as process:
-            yield Soaked(place, process.session, control)
+            yield Soaked(place, process.session, control, origin)

@@ -203,6 +203,16 @@ def test_sockets_are_counted_for_each_process(tmp_path: Path, ports: Iterator[in
         assert sorted(machine.sockets(one.session).values()) == [0, 1]
 
 
+def test_a_port_that_somebody_else_has_is_no_proxys(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(NotMeasured, match=f"somebody else listens on port {port}"),
+            running(["sleep", "600"], port, tmp_path, None),
+        ):
+            pass
+
+
 def test_ports_are_free_and_each_is_given_once() -> None:
     free = machine.free_ports()
     assert len({next(free) for _ in range(20)}) == 20

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.benchmark.running import NotMeasured
 from scripts.soaking.clients import LIVES, Place
 from scripts.soaking.crowd import Crowd
 from scripts.soaking.gateway import Count, soaked
@@ -49,6 +50,14 @@ def test_what_a_gateway_keeps_is_found() -> None:
                 "1 descriptors more than before: socket",
                 "status says live: 1",
             ]
+
+
+def test_an_origin_that_has_ended_is_no_gateways_fault() -> None:
+    found("gcc")
+    with soaked() as gateway:
+        gateway.origin.kill()
+        with pytest.raises(NotMeasured, match="the load generator ended with -9"):
+            gateway.settled(0, 0)
 
 
 def test_clients_that_hear_something_else_are_told() -> None:

@@ -123,6 +123,10 @@ static void first_byte(struct end *end, unsigned events) {
         end->ready = web;
         break;
     default:
+        if (only_serves()) {
+            give_up(end);
+            return;
+        }
         die("the origin knows no service %d", byte);
     }
     end->ready(end, events);
