@@ -29,6 +29,10 @@ PIECES_MOST = 256
 
 _CRLF = b"\r\n"
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[\t -~\x80-\xff]*)?")
+# What stands between two chunks, nearly always: the end of one, and the size of the next, which is not the
+# last. Twelve digits are less than CHUNK_MOST.
+_BETWEEN = re.compile(rb"\r\n(?!0+\r\n)([0-9A-Fa-f]{1,12})\r\n")
+_BETWEEN_MOST = 16  # bytes
 _TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*")
 
 
@@ -107,11 +111,20 @@ class ChunkedBody:
                 self._left -= len(piece)
                 if len(pieces) == PIECES_MOST:
                     break
-            elif not self._step(reader):
+            elif not (self._chunk_open and self._next_chunk(reader)) and not self._step(reader):
                 break
         if not pieces and not self.done and reader.eof:
             raise EOFError("closed before the last chunk")
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _next_chunk(self, reader: Reader) -> bool:
+        """Two steps at once, where all is usual; else none."""
+        between = _BETWEEN.match(reader.peek_now(_BETWEEN_MOST))
+        if between is None:
+            return False
+        reader.take(between.end())
+        self._left = int(between[1], 16)
+        return True
 
     def _step(self, reader: Reader) -> bool:
         """Understand the next line that is not payload; False if it is not wholly here."""
