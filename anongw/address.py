@@ -23,6 +23,7 @@ NAME_MOST = 253
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _IPV4_PARTS_MOST = 4
 _OCTET_MOST = 255
+_OCTET = re.compile(r"25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9]")
 PORT_MOST = 65535
 _PORT = re.compile(r"[0-9]{1,5}")
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]*|[0-9]+")
@@ -79,7 +80,7 @@ def parse_host(text: str) -> str | Address:
     labels = name.split(".")
     if _NUMBER.fullmatch(labels[-1]):
         return _ipv4(labels)
-    if len(name) > NAME_MOST or not all(_LABEL.fullmatch(label) for label in labels):
+    if len(name) > NAME_MOST or not all(map(_LABEL.fullmatch, labels)):
         raise Refused(Reason.MALFORMED, "not a host name")
     return name
 
@@ -120,6 +121,8 @@ def _ipv6(text: str) -> Address:
 
 def _ipv4(parts: list[str]) -> ipaddress.IPv4Address:
     """inet_aton(3): one to four numbers, decimal, octal or hexadecimal; the last fills what is left."""
+    if len(parts) == _IPV4_PARTS_MOST and all(map(_OCTET.fullmatch, parts)):
+        return ipaddress.IPv4Address(bytes(map(int, parts)))  # what nearly all are written as
     if len(parts) <= _IPV4_PARTS_MOST and all(_NUMBER.fullmatch(part) for part in parts):
         try:
             numbers = [_number(part) for part in parts]

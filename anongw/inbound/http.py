@@ -166,8 +166,7 @@ class Http:
 
     def _forget(self) -> None:
         self._heads = Heads(_REMEMBERED)
-        self._origins = Origins(_REMEMBERED)
-        self._memory = Memory(_REMEMBERED)
+        self._plain: tuple[Origins, Memory] | None = None  # from the first plain request on: CONNECT has none
         self._aimed: Aim | None = None
         self._way = "", ""
 
@@ -269,7 +268,8 @@ class Http:
         return self._session.tunnel(upstream)
 
     async def _ask(self, head: RequestHead) -> tuple[Request, Response]:
-        origin, path = http1.origin_and_path(head.target, self._origins)
+        origins, memory = self._plain = self._plain or (Origins(_REMEMBERED), Memory(_REMEMBERED))
+        origin, path = http1.origin_and_path(head.target, origins)
         self._aim(origin.endpoint)
         inflow = None
         if head.framing.kind is not Kind.NONE:
@@ -288,7 +288,7 @@ class Http:
             expects_continue=head.expects_continue,
             flow=self._session.flow,
             mark=head.mark,
-            memory=self._memory,
+            memory=memory,
         )
         return request, await self._session.rooms.handler(request, self._session.fiber)
 

@@ -165,7 +165,7 @@ def request_head(
     head = head.removeprefix(b"\r\n")
     end = head.find(b"\r\n")
     method, target, minor = _request_line(head[:end])
-    if known is None:
+    if known is None or method == b"CONNECT":  # which is the last of its connection
         return _understood(head, method, target, minor, limits.lines)
     key = method, minor, head[end:]
     if again := known.get(key):
