@@ -154,8 +154,16 @@ class _Mapping:
             "chains": chains,
             "users": dict.fromkeys(users.values(), _hash()) if users else {},
         }
-        if not config.goes_direct_unasked:
-            changed["route"] = tuple(self._route(one, renamed, users) for one in config.route)
+        routes = tuple(self._route(one, renamed, users) for one in config.route)
+        # A route that nobody wrote is known by being the very one that the config came with.
+        unasked = config.goes_direct_unasked
+        changed["route"] = (*routes[:-1], config.route[-1]) if unasked else routes
+        changed["identities"] = {
+            users.get(name, name): _replace(one, connections=0, bytes_a_day=0, to=one.to if unasked else "")
+            for name, one in config.identities.items()
+        }
+        if config.identities:
+            self._notes.append("[identities]: their budgets are lifted, and their ways are routes here")
         self._notes.append("waits are cut, and a failing hop stays in service: each scenario is its own")
         new = _replace(config, **changed)
         return Mapped(

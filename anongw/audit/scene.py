@@ -195,6 +195,8 @@ class Scene:
         found.answers = [_without_reason(bytes(line.heard)) for line in self._lines if line.heard]
         found.log = (here.program.log[self._log_from :] + here.status()).lower()
         found.origin = here.origin_connections()
+        for fault in here.faults():
+            self.claim("served", holds=False, says=fault)
         found.packets = [packet for packets in taken.values() for packet in packets]
         return found
 

@@ -219,6 +219,12 @@ class World:
                 if data:
                     yield server, data
 
+    def faults(self) -> Iterator[str]:
+        """What somebody was told that its protocol does not know."""
+        for server in (*self.hops.values(), *self.resolvers.values(), *self.origins):
+            for error in server.faults():
+                yield f"{server.place[0]} was told what its protocol does not know: {error}"
+
     def origin_connections(self) -> list[bytes]:
         """All that each connection to an origin has ever said."""
         return [bytes(seen.heard) for origin in self.origins for seen in list(origin.seen)]

@@ -45,6 +45,11 @@ class Server:
         """Connections that have not ended."""
         return sum(not one.ended for one in self.seen)
 
+    def faults(self) -> list[BaseException]:
+        """What went wrong so far, which is then not raised at the block's end."""
+        found, self._wrong = self._wrong, []
+        return found
+
     def until(self, reached: Callable[[], bool]) -> None:
         """Wait until something that the server knows has come true."""
         with self._changed:

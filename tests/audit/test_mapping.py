@@ -1,13 +1,15 @@
 """The config in the laboratory: the same addresses, other secrets, and what cannot be played is said."""
 
 import ipaddress
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from anongw.audit.mapping import CLIENT, INSIDE, NEAR, USERS_PASSWORD, Mapped, Unmappable, mapped
-from anongw.config import load
+from anongw.audit.written import toml
+from anongw.config import Config, load
 from anongw.lab.certificates import Authority
 from anongw.users import hash_password
 from tests.support.laboratory import two_hops
@@ -94,6 +96,29 @@ def test_users_are_others_of_the_same_number_and_routes_know_them(laid: Lay) -> 
     assert found.config.route[0].identity == ("canary-member-0-x",)
     assert of_theirs not in {one.reveal() for one in found.config.users.values()}
     assert USERS_PASSWORD
+
+
+def test_identities_keep_their_ways_and_are_renamed_with_their_users(laid: Lay) -> None:
+    theirs = hash_password("what the user really has")
+    alice = f'[identities.alice]\nto = "refuse"\nbytes_a_day = "1MiB"\n[users]\nalice = "{theirs}"\n'
+    for text in (alice, 'route = [{to = "direct"}]\n' + alice):
+        found = laid(text=text)
+        assert list(found.config.identities) == ["canary-member-0-x"]
+        assert found.config.identities["canary-member-0-x"].bytes_a_day == 0
+        assert [(one.identity, one.to) for one in found.config.route] == [
+            (("canary-member-0-x",), "refuse"),
+            ((), "direct"),
+        ]
+        assert load_again(found).route == found.config.route
+
+
+def load_again(found: Mapped) -> Config:
+    """What the gateway there makes of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "anongw.toml"
+        path.touch(0o600)
+        path.write_text(toml(found.config, Path(folder)))
+        return load(path)
 
 
 def test_resolvers_stay_where_they_are_and_system_ones_are_said(laid: Lay) -> None:

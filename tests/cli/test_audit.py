@@ -6,7 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from anongw.audit.verdict import Row, Verdict
+from anongw.cli import main
 from anongw.lab.networks import why_not
 from tests.support.laboratory import two_hops
 from tests.support.process import PROGRAM, ROOT
@@ -33,6 +36,15 @@ def test_a_clean_verdict_for_people(tmp_path: Path) -> None:
     done = typed("--chain", str(two_hops(tmp_path)), "--only", "connect to a name")
     assert done.returncode == 0, done.stderr
     assert "nothing leaks" in done.stdout
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_leak_is_status_1(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    leak = Verdict([Row("SOCKS5 to a name", {"edges": ["sent to 8.8.8.8 port 53 by UDP"]})])
+    monkeypatch.setattr("anongw.audit.run.audit", lambda *_: leak)
+    done = CliRunner().invoke(main, ["audit", *words])
+    assert done.exit_code == 1
+    assert "8.8.8.8" in done.output
 
 
 def test_it_says_why_it_cannot_run() -> None:

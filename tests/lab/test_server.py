@@ -60,3 +60,13 @@ def test_what_went_wrong_is_raised_at_the_end() -> None:
 
     with pytest.raises(AssertionError, match="misspoke"):
         misspeak()
+
+
+def test_what_is_taken_before_the_end_is_not_raised_there() -> None:
+    with Echo(listening("127.0.0.1")) as server:
+        with dial(server) as sock:
+            sock.sendall(b"misspoken")
+            server.until(lambda: bool(server.seen) and server.live == 0)
+        with server.away():  # its threads have ended
+            found = server.faults()
+    assert [str(one) for one in found] == ["127.0.0.1 misspoke"]

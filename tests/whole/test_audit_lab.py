@@ -104,6 +104,8 @@ def test_a_leak_is_caught(check: str, tmp_path: Path) -> None:
     program = (sys.executable, "-m", "tests.support.leaky", sin)
     verdict = played(only, *sets, chain=None if check == "strangers" else chain, program=program)
     assert any(check in row.wrong for row in verdict.rows), words(verdict)
+    assert list(Path(verdict.kept).glob("scenario-*.pcap")), "what was seen is kept"
+    assert not list(Path(verdict.kept).glob("*.key")), "and no key is"
     shutil.rmtree(verdict.kept)
 
 
