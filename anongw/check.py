@@ -41,6 +41,7 @@ from anongw.net import egress
 from anongw.outbound.stays import PICK_MOST
 from anongw.policy import Policy, is_public
 from anongw.resolve.server import Scheme, Server, System, parse_server, parse_servers
+from anongw.web.records import compile_personas
 from anongw.web.rules import compile_rules
 from anongw.workers.shares import DIVIDED, share
 
@@ -51,11 +52,12 @@ _IDLE_LEAST = 7200.0
 def faults(config: Config) -> Iterator[Found]:
     """What the resolver's and the scrubber's rooms refuse, and files that cannot be read."""
     yield from _server_faults(config)
-    try:
-        compile_rules(config.scrub)
-    except ConfigError as error:
-        for fault in error.faults:
-            yield undotted(fault.path), fault.message
+    for compiled in (lambda: compile_rules(config.scrub), lambda: compile_personas(config)):
+        try:
+            compiled()
+        except ConfigError as error:
+            for fault in error.faults:
+                yield undotted(fault.path), fault.message
     try:
         capacity(share(config, 0).limits, _open_files(), config.listen.workers)
     except ValueError as error:

@@ -49,6 +49,7 @@ from anongw.web.clean import Clean
 from anongw.web.deliver import Delivery
 from anongw.web.forward import Forward
 from anongw.web.pool import Pool
+from anongw.web.records import compile_personas
 from anongw.web.rules import compile_rules
 
 
@@ -90,7 +91,9 @@ class Generation:
             users=Users(settings.users, limits.password_queue) if settings.users else None,
             routes=Table(settings.route),
             dialer=ways,
-            handler=Clean(compile_rules(settings.scrub), forward, lasting.counters),
+            handler=Clean(
+                compile_rules(settings.scrub), forward, lasting.counters, compile_personas(settings)
+            ),
             delivery=Delivery(self.pool, limits, lasting.pipes),
             pipes=lasting.pipes,
             rules=settings.identity,

@@ -239,6 +239,31 @@ class Identity(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Whether each client address is an identity of its own too, even behind one user or on loopback."""
 
 
+class PersonaRecord(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What one program sends over http://, whole: a record that mixes two programs' lines is refused."""
+
+    user_agent: str = ""
+    """Its User-Agent line, such as "curl/8.5.0"."""
+
+    order: tuple[str, ...] = ()
+    """Every header name that it sends, in its order and case; what it does not send follows behind."""
+
+    always: dict[str, str] = {}
+    """Lines of every request, such as { "Accept-Language" = "de,en-US;q=0.7,en;q=0.3" }."""
+
+    page: dict[str, str] = {}
+    """And of requests for pages, Accept among them."""
+
+    image: dict[str, str] = {}
+    """And for images."""
+
+    style: dict[str, str] = {}
+    """And for style sheets."""
+
+    anything: dict[str, str] = {}
+    """And for all else."""
+
+
 class NamedIdentity(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What one user's identity has of its own. Whoever is not named here is one from the first use on."""
 
@@ -248,6 +273,10 @@ class NamedIdentity(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     renew: Seconds = 0.0
     """How long until it begins a new epoch by itself, as by `anongw identity new`, such as "1h"; 0: never.
     Each identity does so at a time of its own, so that no two are seen to move at once."""
+
+    persona: str = "auto"
+    """What its plain HTTP requests look like: "browser", "tool", or a record of [personas]; "auto": one of
+    the first two, by what each client says it is."""
 
     connections: Count = 0
     """Connections at once; one beyond is refused. 0: as many as there may be at all."""
@@ -272,6 +301,15 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     scrub: Scrub = Scrub()
     log: Log = Log()
     identity: Identity = Identity()
+
+    personas: dict[str, PersonaRecord] = {}
+    """Records by name, for identities whose requests are to look like another program's than ours:
+
+        [personas.old-curl]
+        user_agent = "curl/7.68.0"
+        order = ["Host", "User-Agent", "Accept", "Accept-Encoding"]
+        anything = { Accept = "*/*" }
+    """
 
     identities: dict[str, NamedIdentity] = {}
     """Users by name, each with what is its own: those of [users] where there are any, else as clients say."""

@@ -1,25 +1,38 @@
 """Clean: the handler that scrubs what goes out and what comes back, around the one that forwards it."""
 
+from collections.abc import Mapping
+
 from anongw.log import Counters
 from anongw.net.fiber import Fiber
 from anongw.web import scrub
 from anongw.web.deliver import reframe
 from anongw.web.exchange import Handler, Ready, Request, Response
+from anongw.web.persona import Persona
 from anongw.web.rules import Rules
 from anongw.wire.http1 import build_lines, build_response
 
 
 class Clean:
-    """Wraps `following`. What it dropped because no list names it is counted, and never named."""
+    """Wraps `following`. What it dropped because no list names it is counted, and never named.
 
-    def __init__(self, rules: Rules, following: Handler, counters: Counters) -> None:
+    `personas`: of users who have one of their own.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        following: Handler,
+        counters: Counters,
+        personas: Mapping[str, Persona] | None = None,
+    ) -> None:
         self._rules = rules
+        self._personas = personas or {}
         self._following = following
         self._counters = counters
 
     async def __call__(self, request: Request, fiber: Fiber) -> Response:
-        # What leaves is a function of the request's lines (its method among them), its origin and the rules;
-        # inbound/http.py sees to it that what is remembered is by these very rules.
+        # What leaves is a function of the request's lines (its method and its user among them), its origin,
+        # the rules and the personas; inbound/http.py sees to it that what is remembered is by these.
         known = request.memory.asked
         key = request.mark and (request.mark, request.authority)
         ready = known.get(key) if key else None
@@ -35,7 +48,8 @@ class Clean:
         return response
 
     def _asked(self, request: Request) -> Ready:
-        about = scrub.Outgoing(request.method, request.target, request.framing, request.websocket)
+        who = self._personas.get(request.flow.user or "") if self._personas else None
+        about = scrub.Outgoing(request.method, request.target, request.framing, request.websocket, who)
         headers, unknown = scrub.request(request.headers, about, self._rules)
         return Ready(headers, build_lines(headers), unknown)
 

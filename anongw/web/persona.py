@@ -1,5 +1,7 @@
 """Who the gateway says it is: two whole records, each what one named program sends over `http://`.
 
+An identity may have another one, from the config; see records.py.
+
 A record is pinned: values, order and case as captured, not put together from what seems plausible. The
 capture is repeated by `tests/whole/test_persona_capture.py`, which fails once an installed program no longer
 sends what stands here. The browser is Firefox ESR on Windows: it sends no client hints, and its crowd is
@@ -26,9 +28,12 @@ _REMEMBERED_LENGTH = 256  # bytes of each
 _BROWSER_SIGN = b"Mozilla/"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Persona:
-    """One program's record. Values are complete header values; `order` has its spelling of each name."""
+    """One program's record, equal to itself alone.
+
+    Values are complete header values; `order` has its spelling of each name.
+    """
 
     title: str
     user_agent: bytes
@@ -141,12 +146,12 @@ def lines(persona: Persona, accept: bytes | None, offer: bytes | None) -> Lines:
     """
     if len(accept or b"") > _REMEMBERED_LENGTH or len(offer or b"") > _REMEMBERED_LENGTH:
         return _lines_of(persona, accept, offer)
-    return _remembered(persona.user_agent, accept, offer)
+    return _remembered(persona, accept, offer)
 
 
 @lru_cache(_REMEMBERED)
-def _remembered(user_agent: bytes, accept: bytes | None, offer: bytes | None) -> Lines:
-    return _lines_of(choose(user_agent), accept, offer)
+def _remembered(persona: Persona, accept: bytes | None, offer: bytes | None) -> Lines:
+    return _lines_of(persona, accept, offer)
 
 
 def _lines_of(persona: Persona, accept: bytes | None, offer: bytes | None) -> Lines:

@@ -109,6 +109,7 @@ class Outgoing:
     origin: Endpoint
     framing: Framing  # as the body goes out
     websocket: bool  # a websocket upgrade, the one that is passed on
+    who: persona.Persona | None = None  # the identity's own; None: by what the client says it is
 
 
 class Scrubbed(NamedTuple):
@@ -150,7 +151,7 @@ def request(headers: Headers, about: Outgoing, rules: Rules, watch: Watch = _unw
         # One unit: a resumed download must not mix two versions.
         kept.pop(b"range", None)
         watch(_RANGED, kept)
-    who = persona.choose(kept.get(b"user-agent"))
+    who = about.who or persona.choose(kept.get(b"user-agent"))
     offer = kept.pop(b"accept-encoding", None)
     kept.update(persona.lines(who, kept.get(b"accept"), offer))
     watch(_PERSONA, kept)
@@ -287,14 +288,13 @@ def _framing(framing: Framing) -> Headers:
 
 
 def _ordered(kept: Lines, who: persona.Persona) -> Headers:
-    spelt, pick = _order(who is persona.BROWSER, tuple(kept))
+    spelt, pick = _order(who, tuple(kept))
     return list(zip(spelt, pick(kept), strict=True))
 
 
 @lru_cache(_ORDERS_MOST)
-def _order(browser: bool, keys: tuple[bytes, ...]) -> tuple[tuple[bytes, ...], _Pick]:  # noqa: FBT001 - cached
+def _order(who: persona.Persona, keys: tuple[bytes, ...]) -> tuple[tuple[bytes, ...], _Pick]:
     """For one set of lines: their names as they are sent, and what takes their values in that order."""
-    who = persona.BROWSER if browser else persona.TOOL
     known = lists.REQUEST
     rest = sorted((known[key].fate is _UNKNOWN, key) for key in keys if key not in who.names)
     ordered = [key for key in who.names if key in keys] + [key for _, key in rest]

@@ -21,6 +21,7 @@ def test_every_key_taken_it_still_loads_and_says_the_defaults(tmp_path: Path) ->
     config = load(path)
     assert set(config.users) == {"alice"}
     assert config.identities == {"alice": NamedIdentity()}
+    assert set(config.personas) == {"example", "old-curl"}
     assert config.resolve.zones
     assert config.resolve.hosts
     (rule,) = config.scrub.rules
@@ -36,6 +37,7 @@ def test_every_key_taken_it_still_loads_and_says_the_defaults(tmp_path: Path) ->
         config,
         users={},
         identities={},
+        personas={},
         chains={},
         resolve=msgspec.structs.replace(config.resolve, zones={}, hosts={}),
         scrub=msgspec.structs.replace(config.scrub, rules=()),

@@ -68,6 +68,25 @@ def test_the_password_for_us_is_for_nobody_else(anyio_backend: str, setting: str
     assert not [one for one in head.headers if one.startswith("proxy")]
 
 
+def test_each_identity_looks_like_what_it_is_to_also_on_one_connection(anyio_backend: str) -> None:
+    own = ('identities.alice.persona="browser"', 'identities.bob.persona="tool"')
+    says = ("User-Agent: curl/1.2.3", "Accept: */*")
+    looks = {"alice": "Mozilla/5.0 (Windows", "bob": "curl/7.88.1", "carol": "curl/7.88.1"}
+    with (
+        running(anyio_backend, *own, "limits.upstream_kept=0") as gateway,
+        Origin() as origin,
+        gateway.connect() as client,
+    ):
+        for name in ("alice", "bob", "carol", "alice", "bob", "alice"):
+            client.send(origin.request("/", *says, basic(name, "")))
+            with origin.accept() as far:
+                head = far.message()
+                far.send(OK)
+                assert client.message().status == 200
+            assert head.headers["user-agent"].startswith(looks[name])
+            assert ("accept-language" in head.headers) == (name == "alice")
+
+
 def test_rules_of_the_config(anyio_backend: str) -> None:
     rule = 'scrub.rules=[{host="127.0.0.1", drop=["Accept"], set={"X-Mine"="1"}, keep=["X-Unheard-Of"]}]'
     head = asked(anyio_backend, *SENT, settings=(rule,))
