@@ -71,6 +71,10 @@ def is_this_machine(address: Address, port: int) -> bool:
     interface it is the first one, but the way there is the loopback's all the same, whose packets are the
     largest that IP has.
 
+    Asked anew each time, although it is five calls: a verdict that is kept would let an address through that
+    an interface was given since, and a socket that is connected again keeps its first source (Linux sets it
+    only where there is none), so that the kernel would be asked about another route, or find it invalid.
+
     Raises:
         Refused: RESOURCES where the kernel has no descriptor left to tell by.
     """
