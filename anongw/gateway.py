@@ -117,7 +117,7 @@ class Gateway:
         self._privacy = privacy or Privacy(names=config.log.names)
         self.counters = log.Counters()
         self._identities = Identities(
-            lambda: self.engine.now, self._ledger.key, config.limits.identities, epochs
+            lambda: self.engine.now, self._ledger.key, config.limits.identities, epochs, self._ledger.purse
         )
         self._identities.configure(config.identities, config.limits.identities)
         self.engine.on_sweep.append(self._identities.sweep)

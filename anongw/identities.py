@@ -22,6 +22,7 @@ from typing import Protocol
 from anongw import config
 from anongw.errors import Reason, Refused
 from anongw.flow import Flow
+from anongw.ledger import Purse
 from anongw.privacy import Kind, Privacy
 from anongw.route import identify
 
@@ -53,31 +54,43 @@ class Account:
     """What a user with a budget has spent today."""
 
     settings: config.NamedIdentity
-    until: float  # when a new day begins
-    spent: int = 0  # bytes of flows that are over
+    purse: Purse
+    spent: int = 0  # bytes of flows that are over, in this process
     running: int = 0  # and of those that are not, at the last sweep
     live: set[Bearer] = field(default_factory=set)
 
     def sweep(self, now: float) -> None:
         self.running = sum(bearer.moved for bearer in self.live)
-        if now >= self.until:
+        if self.purse.is_new_day(now, DAY):
             # What runs is counted from here on, as far as one can tell.
-            self.until, self.spent = now + DAY, -self.running
+            self.spent = -self.running
+        self.purse.spend(self.spent + self.running)
 
     @property
     def is_spent(self) -> bool:
         most = self.settings.bytes_a_day
-        return most > 0 and self.spent + self.running >= most
+        return most > 0 and self.purse.spent >= most
 
-    def judge(self) -> None:
-        """Judge whether one more flow may begin.
+    def enter(self, bearer: Bearer) -> None:
+        """One more flow begins.
 
         Raises:
             Refused: BUDGET_SPENT.
         """
+        self.live.add(bearer)
+        # Counted first and looked at then, so that several workers together never let in too many.
+        self.purse.hold(len(self.live))
         most = self.settings.connections
-        if (most and len(self.live) >= most) or self.is_spent:
+        if (most and self.purse.held > most) or self.is_spent:
+            self.leave(bearer, 0)
             raise Refused(Reason.BUDGET_SPENT)
+
+    def leave(self, bearer: Bearer, moved: int) -> None:
+        """A flow is over, which moved so many bytes."""
+        self.live.discard(bearer)
+        self.spent += moved
+        self.purse.hold(len(self.live))
+        self.purse.spend(self.spent + self.running)
 
 
 @dataclass(slots=True, eq=False)
@@ -102,8 +115,7 @@ class Identity:
         """A flow of its is over."""
         self.live.discard(bearer)
         if self.account is not None:
-            self.account.live.discard(bearer)
-            self.account.spent += flow.sent + flow.received
+            self.account.leave(bearer, flow.sent + flow.received)
         # A flow of an earlier epoch is no part of this one's story.
         if flow.identity == self.key:
             self.flows += 1
@@ -167,14 +179,23 @@ class Identities:
         key: of this process, the same in all that are to know an identity by the same keys.
         most: so many are counted; the one that was away longest is dropped for another.
         epochs: those that others have begun already, if any.
+        purse: of a user whose first day ends at a moment; one that others share, perhaps.
 
     """
 
-    def __init__(self, now: Callable[[], float], key: bytes, most: int, epochs: Epochs | None = None) -> None:
+    def __init__(
+        self,
+        now: Callable[[], float],
+        key: bytes,
+        most: int,
+        epochs: Epochs | None = None,
+        purse: Callable[[str, float], Purse] = lambda _user, until: Purse(until),
+    ) -> None:
         self.most = most
         self.named = _NOBODY  # the config's, by user
         self._now = now
         self._secret = key
+        self._purse = purse
         self._known: OrderedDict[str, Identity] = OrderedDict()
         self._epochs = epochs or Epochs()
         self._accounts: dict[str, Account] = {}
@@ -199,8 +220,7 @@ class Identities:
             self._as_configured(identity, own)
         flow.identity = identity.key
         if identity.account is not None:
-            identity.account.judge()
-            identity.account.live.add(bearer)
+            identity.account.enter(bearer)
         identity.live.add(bearer)
         return identity
 
@@ -259,7 +279,7 @@ class Identities:
         if (own.connections or own.bytes_a_day) and identity.account is None:
             account = self._accounts.get(user)
             if account is None:
-                account = self._accounts[user] = Account(own, now + DAY)
+                account = self._accounts[user] = Account(own, self._purse(user, now + DAY))
             identity.account = account
         if own.renew:
             turn = int((now + self._phase(identity.name, own.renew)) // own.renew)

@@ -92,11 +92,9 @@ def _control(socket: str) -> Iterator[Found]:
 
 
 def _identities(config: Config) -> Iterator[Found]:
-    for name, identity in config.identities.items():
+    for name in config.identities:
         if config.users and name not in config.users:
             yield ("identities", name), "there is no such user in [users], so that nobody is this identity"
-        if config.listen.workers > 1 and (identity.connections or identity.bytes_a_day):
-            yield ("identities", name), "several workers cannot keep one budget: set listen.workers = 1"
 
 
 def _canonical(path: faults.Path, name: str) -> Iterator[Found]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Self
 
+from anongw.ledger.purse import Purse, bury, purse_numbers
 from anongw.ledger.rows import Rows, rows_bytes
 from anongw.ledger.table import KEY_BYTES, Lock, Table, table_bytes
 from anongw.ledger.tally import OwnTally, SharedTally, Tally, tally_bytes
@@ -25,6 +26,7 @@ class Ledger:
     tally: Tally
     stays: Table | None = None
     standings: Rows | None = None
+    accounts: Rows | None = None
 
     def name(self, *parts: str) -> bytes:
         """A key for a table: a digest from which nobody can tell what it is of."""
@@ -34,6 +36,13 @@ class Ledger:
             # The length first, so that no other parts make the same bytes.
             digest.update(len(data).to_bytes(4) + data)
         return digest.digest()
+
+    def purse(self, user: str, until: float) -> Purse:
+        """What a user holds and has spent, until the day ends at this moment if it is the first."""
+        if self.accounts is None:
+            return Purse(until)
+        row = self.accounts.row(self.name("account", user))
+        return Purse(until, row, self.index, self.workers, self.accounts.lock)
 
 
 def alone() -> Ledger:
@@ -49,10 +58,20 @@ class Books:
         stay_bytes: in how many bytes each.
         standings: members of chains that it has to know, those of later configs among them, and
         numbers: by how many numbers each.
+        accounts: users with a budget, those of later configs among them.
 
     """
 
-    def __init__(self, workers: int, *, stays: int, stay_bytes: int, standings: int, numbers: int) -> None:
+    def __init__(  # noqa: PLR0913 - one fact each, named at every call
+        self,
+        workers: int,
+        *,
+        stays: int,
+        stay_bytes: int,
+        standings: int,
+        numbers: int,
+        accounts: int = 0,
+    ) -> None:
         self.workers = workers
         self._stay_bytes, self._numbers = stay_bytes, numbers
         self._key = secrets.token_bytes(32)
@@ -61,6 +80,7 @@ class Books:
         self._tally = mmap.mmap(-1, tally_bytes(workers))
         self._stays = mmap.mmap(-1, table_bytes(stays, stay_bytes))
         self._standings = mmap.mmap(-1, rows_bytes(standings, numbers))
+        self._accounts = mmap.mmap(-1, rows_bytes(accounts, purse_numbers(workers)) or 1)
 
     def worker(self, index: int) -> Ledger:
         """What the worker of this number has."""
@@ -71,11 +91,17 @@ class Books:
             SharedTally(self._tally, index, self.workers),
             Table(self._stays, self._stay_bytes, self._lock),
             Rows(self._standings, self._numbers, self._lock),
+            self._purses(),
         )
 
     def clear(self, index: int) -> None:
         """The worker of this number is dead: its connections count no more."""
         SharedTally(self._tally, index, self.workers).clear()
+        for numbers in self._purses().taken():
+            bury(numbers, index)
+
+    def _purses(self) -> Rows:
+        return Rows(self._accounts, purse_numbers(self.workers), self._lock)
 
     def close(self) -> None:
         self._lock.close()

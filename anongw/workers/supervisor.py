@@ -64,6 +64,8 @@ PREPARING = 20.0
 OVERTIME = 10.0
 # Members of chains that later configs may add without workers knowing them apart.
 _LATER_MEMBERS = 1024
+# And users with a budget.
+_LATER_ACCOUNTS = 1024
 
 InLoop = Callable[[Callable[[], Awaitable[None]]], None]
 
@@ -405,6 +407,7 @@ def _books(config: Config) -> Books:
         stay_bytes=RECORD_BYTES,
         standings=sum(len(hop.members) for hop in positions) + _LATER_MEMBERS,
         numbers=NUMBERS,
+        accounts=len(config.identities) + _LATER_ACCOUNTS,
     )
 
 

@@ -224,15 +224,3 @@ def test_all_workers_are_told_and_those_that_are_forked_later(tmp_path: Path) ->
         made.done("forget", "all")
         assert made.listed() == []
         assert made.say("new", "carol").returncode == 1
-
-
-def test_a_budget_is_for_one_process_to_keep() -> None:
-    done = subprocess.run(
-        [*PROGRAM, "check", "--set", "listen.workers=2", "--set", "identities.bob.connections=1"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "several workers cannot keep one budget" in done.stderr

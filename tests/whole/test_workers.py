@@ -15,6 +15,7 @@ from anongw.lab.hop_script import Fault, Manner, Phase
 from tests.support import asks, outside
 from tests.support.asks import SOCKS5
 from tests.support.fake_hop import FakeHop
+from tests.support.gateway import user
 from tests.support.process import PROGRAM
 from tests.support.raw_origin import Line
 from tests.support.workers import Workers, children, descriptors, until, workers
@@ -66,6 +67,14 @@ def heard(client: socket.socket, count: int) -> bytes:
         return b""
 
 
+def answered(client: socket.socket, count: int) -> bytes:
+    """So many bytes, or those until the gateway closes."""
+    data = b""
+    while len(data) < count and (piece := heard(client, count - len(data))):
+        data += piece
+    return data
+
+
 def refuses(running: Workers) -> bool:
     with socket.socket() as sock:
         return sock.connect_ex(running.where) != 0
@@ -104,6 +113,32 @@ def test_limits_hold_for_all_together(origin: outside.Origin, tmp_path: Path) ->
         status = running.status()
         assert status["live"] == 8
         assert status["refused"] == {"too-many": 16}
+
+
+def test_a_users_budget_is_one_for_all_together(origin: outside.Origin, tmp_path: Path) -> None:
+    budget = ("identities.alice.connections=3", "identities.alice.bytes_a_day=1MiB")
+    told = asks.socks5_login(b"alice", b"x") + asks.socks5_request(ORIGIN, origin.port)
+
+    def admitted(stack: ExitStack) -> list[socket.socket]:
+        """Of ten, which both workers have some of."""
+        clients = [stack.enter_context(asks.dial(running.where)) for _ in range(10)]
+        for client in clients:
+            client.sendall(told)
+        return [client for client in clients if answered(client, 14)[5:6] == b"\0"]
+
+    with workers(tmp_path, user("alice", "x"), *budget) as running:
+        with ExitStack() as stack:
+            inside = admitted(stack)
+            assert len(inside) == 3
+            while True:
+                try:
+                    said_back(inside[0], BLOCK)
+                except (OSError, AssertionError):
+                    break
+            # Its bytes are spent, and whatever else it has is over as well.
+            assert all(Line(client).gone() for client in inside[1:])
+        with ExitStack() as stack:
+            assert admitted(stack) == []
 
 
 def test_a_worker_that_is_full_leaves_the_next_to_the_others(origin: outside.Origin, tmp_path: Path) -> None:
@@ -169,9 +204,10 @@ def test_a_stop_lets_what_moves_come_to_its_end(
         mine = tunnels_of_each(running, origin, stack)
         for client in mine.values():
             client.sendall(BLOCK)
+            assert asks.exactly(client, len(BLOCK) // 2) == BLOCK[: len(BLOCK) // 2]
         running.gateway.process.send_signal(number)
         for client in mine.values():
-            assert asks.exactly(client, len(BLOCK)) == BLOCK
+            assert asks.exactly(client, len(BLOCK) // 2) == BLOCK[len(BLOCK) // 2 :]
         for client in mine.values():
             client.close()
         assert running.gateway.wait() == 0
