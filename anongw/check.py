@@ -19,6 +19,7 @@ from anongw.config import (
     ConfigError,
     Egress,
     Found,
+    NamedIdentity,
     duration_text,
     is_loopback,
     parse_listen,
@@ -140,6 +141,7 @@ def explain(config: Config) -> list[str]:
         f"serves    {_clients(config)}",
         *_headed("routes", list(route_words(config))),
         *_chains(config),
+        *_headed("identity", [_identity(*one) for one in config.identities.items()]),
         *([f"egress    {egress_words(config.egress)}"] if config.egress != Egress() else []),
         f"names     {_names(config)}",
         f"goes to   {_listed(policy.allow) or 'every public address'}"
@@ -163,6 +165,17 @@ def _headed(head: str, lines: list[str]) -> Iterator[str]:
     """Lines of which the first bears a head."""
     for number, line in enumerate(lines):
         yield f"{head if not number else '':10}{line}"
+
+
+def _identity(name: str, own: NamedIdentity) -> str:
+    said = {
+        f"goes by {own.to}": own.to,
+        f"a new epoch every {duration_text(own.renew)}": own.renew,
+        f"{own.connections} connections at once": own.connections,
+        f"{size_text(own.bytes_a_day)} a day": own.bytes_a_day,
+        f"looks like {own.persona} in plain HTTP": own.persona != "auto",
+    }
+    return f"{name}: {'; '.join(text for text, there in said.items() if there) or 'as all others'}"
 
 
 def _chains(config: Config) -> Iterator[str]:

@@ -36,6 +36,7 @@ T = TypeVar("T")
 @click.argument("source", metavar="[FILE|-|URL]", default=_STANDARD_INPUT)
 @click.option("-X", "--method", metavar="METHOD", help="What a URL is asked with; GET, if not given.")
 @click.option("-H", "--header", "headers", multiple=True, metavar="LINE", help="A header line, with a URL.")
+@click.option("--identity", metavar="USER", help="Whose request it is, for [identities] with a persona.")
 @click.option("--response", is_flag=True, help="Scrub an answer, and not a request.")
 @click.option("--url", default="", metavar="URL", help="With --response and a FILE: what was asked for.")
 @reads_config
@@ -45,6 +46,7 @@ def diff(  # noqa: PLR0913, PLR0917 - one for each option
     method: str | None,
     headers: Sequence[str],
     url: str,
+    identity: str | None,
     path: Path | None,
     chain_file: Path | None,
     sets: Sequence[str],
@@ -78,7 +80,7 @@ def diff(  # noqa: PLR0913, PLR0917 - one for each option
     else:
         data = _ended(_input(source))
     try:
-        lines = _of_answer(config, data, url, asked_with) if response else _of_request(config, data)
+        lines = _of_answer(config, data, url, asked_with) if response else _of_request(config, data, identity)
     except Refused as refused:
         _refuse(refused, answer=response, as_json=as_json)
     if as_json:
@@ -146,21 +148,24 @@ def _parsed(codec: Generator[None, None, T | None]) -> T:
 # What becomes of it
 
 
-def _of_request(config: Config, data: bytes) -> "tuple[Line, ...]":
+def _of_request(config: Config, data: bytes, identity: str | None) -> "tuple[Line, ...]":
     from anongw.inbound.http import credentials, judge_form
     from anongw.web.difference import of_request
+    from anongw.web.records import compile_personas
     from anongw.web.rules import compile_rules
     from anongw.wire import http1
 
     head = _parsed(http1.request_head(*_read_by(config, data)))
     judge_form(head)
-    credentials(head)
+    named = credentials(head)
+    if identity is None and named is not None:
+        identity = named[0].decode("utf-8", "backslashreplace")
     if head.method == b"CONNECT":
         http1.authority(head.target)
         raise Wrong(
             "CONNECT makes a tunnel: what goes through it is passed as it is, and nothing is scrubbed"
         )
-    return of_request(head, compile_rules(config.scrub))
+    return of_request(head, compile_rules(config.scrub), compile_personas(config).get(identity or ""))
 
 
 def _of_answer(config: Config, data: bytes, url: str, method: str) -> "tuple[Line, ...]":

@@ -26,6 +26,7 @@ def consequences(config: Config) -> Iterator[str]:
     for name, chain in chains.items():
         for sentence in _chain(chain, several=_several(config)):
             yield f"chains.{name}: {sentence}"
+    yield from _identities(config)
     if chains and config.resolve.zones:
         yield "resolve.zones: not asked for what goes through a chain"
     exits = [name for name, chain in chains.items() if chain.names == "exit"]
@@ -53,6 +54,12 @@ def _routes(config: Config) -> Iterator[str]:
             yield f"route[{number}]: without [users], a client is who it says it is"
 
 
+def _identities(config: Config) -> Iterator[str]:
+    for name, identity in config.identities.items():
+        if (identity.connections or identity.bytes_a_day) and not config.users:
+            yield f"identities.{name}: without [users] its budget binds only those who call themselves so"
+
+
 def _several(config: Config) -> bool:
     """Whether there are several identities, as far as a config tells."""
     identity = config.identity
@@ -60,6 +67,7 @@ def _several(config: Config) -> bool:
         len(config.users) > 1
         or len(config.listen.addresses) > 1
         or bool(config.listen.clients)
+        or bool(config.identities)
         or identity.by_client
         or identity.by_destination
     )

@@ -38,14 +38,16 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
-def of_request(head: RequestHead, rules: Rules) -> tuple[Line, ...]:
+def of_request(head: RequestHead, rules: Rules, own: persona.Persona | None = None) -> tuple[Line, ...]:
     """The lines sent to the origin, in their order, and then those that are dropped.
+
+    `own`: the persona of whoever asks, if it has one of its own.
 
     Raises:
         Refused: as the gateway refuses the request.
     """
     _, origin, path = absolute(head.target)
-    about = scrub.Outgoing(head.method, origin, head.framing, bool(head.upgrade))
+    about = scrub.Outgoing(head.method, origin, head.framing, bool(head.upgrade), own)
     history = _History()
     sent, _ = scrub.request(head.headers, about, rules, history.watch)
     history.watch(Step.OWN, {REQUEST[name].key: value for name, value in sent})
@@ -56,7 +58,7 @@ def of_request(head: RequestHead, rules: Rules) -> tuple[Line, ...]:
             b"%b %b HTTP/1.1" % (head.method, path),
             "an origin is asked by path, in HTTP/1.1",
         ),
-        *_paired(head.headers, sent, why),
+        *_paired(head.headers, sent, why, own),
     )
 
 
@@ -107,12 +109,12 @@ class _Reasons:
                 return known.why
 
 
-def _paired(received: Headers, sent: Headers, why: _Reasons) -> Iterator[Line]:
+def _paired(received: Headers, sent: Headers, why: _Reasons, own: persona.Persona | None) -> Iterator[Line]:
     """Lines of one name belong together."""
     theirs: dict[bytes, Headers] = {}
     for name, value in received:
         theirs.setdefault(REQUEST[name].key, []).append((name, value))
-    who = persona.choose(next((value for name, value in sent if name == b"User-Agent"), None))
+    who = own or persona.choose(next((value for name, value in sent if name == b"User-Agent"), None))
     for name, value in sent:
         known = REQUEST[name]
         mine = theirs.pop(known.key, [])

@@ -47,6 +47,7 @@ def test_help_says_what_it_is_for() -> None:
         "-H",
         "--response",
         "--url",
+        "--identity",
         "--json",
         "--config",
         "--profile",
@@ -98,6 +99,20 @@ def test_a_request_by_arguments() -> None:
         ("set", ["GET http://example.org:8080/a?b HTTP/1.1"], "GET /a?b HTTP/1.1"),
         ("set", ["host: c"], "Host: example.org:8080"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "agent"),
+    [
+        ((), "curl/7.88.1"),
+        (("--identity", "alice"), "Mozilla/5.0 (Windows"),
+        (("-H", "Proxy-Authorization: Basic YWxpY2U6"), "Mozilla/5.0 (Windows"),
+        (("--identity", "bob", "-H", "Proxy-Authorization: Basic YWxpY2U6"), "curl/7.88.1"),
+    ],
+)
+def test_whose_request_it_is(arguments: tuple[str, ...], agent: str) -> None:
+    found = invoke("http://example.org/", "--set", "identities.alice.persona=browser", *arguments)
+    assert f"User-Agent: {agent}" in found.output
 
 
 def test_the_config_counts(tmp_path: Path) -> None:
