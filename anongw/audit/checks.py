@@ -112,6 +112,11 @@ CHECKS = (
     Check("gateway", "its address, host name, program and version are nowhere outside", _secrets("gateway")),
     Check("answers", "clients are told nothing of hops, of addresses, or of the gateway", _answers),
     Check("log", "log and status name no client, user, password or destination", _log),
+    Check(
+        "identities",
+        "two users share neither a connection to a target nor a token at a hop",
+        _claimed("identities"),
+    ),
     Check("smuggling", "no request has a second one in it", _smuggling),
     Check("strangers", "a hop or resolver with another's certificate is told nothing", _claimed("strangers")),
     Check(

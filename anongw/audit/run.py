@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from anongw.audit import mapping, ways
 from anongw.audit.checks import CHECKS
@@ -28,6 +29,11 @@ from anongw.lab.wrong import Wrong
 Progress = Callable[[int, int, str], None]  # how many are done, of how many, and which is played now
 
 
+# Seconds for all scenarios together, so that a gateway which answers nobody does not take the day; one that
+# works needs a quarter of it.
+MOST: Final = 170.0
+
+
 class CannotRun(Exception):
     """There is no laboratory here, or none for this config: why, and what to do."""
 
@@ -36,12 +42,14 @@ class CannotRun(Exception):
 class Wish:
     """`only`: scenarios that have this in their name. `keep`: a folder for captures, wherever they come out.
 
-    `program`: what is started in the gateway's place, with `serve --config FILE` behind it.
+    `program`: what is started in the gateway's place, with `serve --config FILE` behind it. After `seconds`
+    no scenario is begun.
     """
 
     only: str = ""
     keep: Path | None = None
     program: Sequence[str] = OURS
+    seconds: float = MOST
 
 
 def audit(config: Config, wish: Wish, progress: Progress = lambda _done, _all, _name: None) -> Verdict:
@@ -85,7 +93,11 @@ def _in_laboratory(config: Config, wish: Wish, folder: Path, progress: Progress)
         with world.peopled(errands, authority, stranger):
             world.start()
             before: Scene | None = None
+            until = time.monotonic() + wish.seconds
             for number, scenario in enumerate(chosen):
+                if time.monotonic() > until:
+                    verdict.rows.append(Row(scenario.name, not_tried="the time for all of them is over"))
+                    continue
                 progress(number, len(chosen), scenario.name)
                 before = _played(scenario, world, before, verdict)
     return verdict

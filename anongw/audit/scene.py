@@ -6,6 +6,7 @@ Each name that a client asks for is a new one, so that whoever reads it can be t
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Final
 
 from anongw.audit import asking, record, world
@@ -14,7 +15,7 @@ from anongw.audit.canaries import HEADERS, secret
 from anongw.audit.expected import BOTH, Expected, label
 from anongw.audit.mapping import USERS_PASSWORD, Listener
 from anongw.audit.record import Claim, Edge, Reading, Record
-from anongw.audit.ways import Errand
+from anongw.audit.ways import Errand, reaches
 from anongw.audit.world import World
 from anongw.config import Spoken
 from anongw.lab.origin import BODY
@@ -125,6 +126,15 @@ class Scene:
         if self.config.users:
             return Login(errand.user or next(iter(self.config.users)), USERS_PASSWORD)
         return Login(errand.user) if errand.user else Login()
+
+    def two_logins(self, errand: Errand) -> list[Login]:
+        """Two that are told apart and go the errand's way; fewer where the config has no two."""
+        if self.config.users:
+            alike = [user for user in self.config.users if reaches(self.config, replace(errand, user=user))]
+            return [Login(user, USERS_PASSWORD) for user in alike][:2]
+        # Where nobody needs to be known, two passwords are two users.
+        first = self.login(errand)
+        return [first, Login(first.user, f"{first.password}-2")]
 
     def listener(self, errand: Errand) -> Listener:
         return next(one for one in self.world.mapped.listeners if one.text == errand.listener)

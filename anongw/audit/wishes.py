@@ -35,6 +35,9 @@ _NOT_PASSED: Final = (
 
 # Every protocol in
 
+# The paths of two users' requests.
+_OF_TWO: Final = ("/canary-first-user", "/canary-second-user")
+
 
 def protocols(config: Config, main: Errand) -> Iterator[Scenario]:
     for spoken in main.protocols:
@@ -106,17 +109,37 @@ def _headed(main: Errand, dress: Callable[[bytes], bytes], scene: Scene) -> None
 
 
 def _two_users(main: Errand, scene: Scene) -> None:
+    """One after the other on one connection, for one host: neither may go where the other has been."""
+    logins = scene.two_logins(main)
+    if len(logins) < len(_OF_TWO):
+        scene.leaves_out("there is one user whose way this is, and no second one")
+        return
+    host = scene.name(main)
+    scene.expects(main, host, main.port)
     with scene.connected(main) as line:
-        for last in (False, True):
-            host = scene.name(main)
-            scene.expects(main, host, main.port)
-            login = scene.login(main)
-            line.say(asking.get(host, main.port, login, HEADERS, last=last))
+        for path, login in zip(_OF_TWO, logins, strict=True):
+            line.say(asking.get(host, main.port, login, HEADERS, path, last=path == _OF_TWO[-1]))
             head = line.head()
             if b" 200 " not in head:
                 scene.claim("served", not main.arrives, "a request on a kept connection is not carried")
                 return
             line.more(_length(head))
+    _judge_apart(scene)
+
+
+def _judge_apart(scene: Scene) -> None:
+    first, second = (path.encode() for path in _OF_TWO)
+    for heard in scene.world.origin_connections():
+        both = first in heard and second in heard
+        scene.claim("identities", not both, "two users share a connection to a target")
+    for hop in scene.world.hops.values():
+        # Where logins are not the config's own, they are tokens; else all users have the same.
+        tokens = [
+            {(seen.user, seen.password) for seen in hop.seen if path in seen.heard and seen.user is not None}
+            for path in (first, second)
+        ]
+        shared = not hop.users and tokens[0] & tokens[1]
+        scene.claim("identities", not shared, f"two users have the same token at {hop.place[0]}")
 
 
 def _length(head: bytes) -> int:

@@ -67,7 +67,7 @@ FAULTS: list[tuple[str, Callable[[Record], object]]] = [
     ),
     *(
         (name, lambda record, name=name: record.claims.append(Claim(name, holds=False, says="so")))
-        for name in ("strangers", "ended", "served")
+        for name in ("identities", "strangers", "ended", "served")
     ),
 ]
 

@@ -1,5 +1,6 @@
 """From a config to a verdict; test_audit_lab.py has whole ones."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -36,6 +37,14 @@ def test_a_gateway_that_does_not_start_is_no_verdict() -> None:
     program = (sys.executable, "-c", "print('it is broken')")
     with pytest.raises(CannotRun, match="it is broken"):
         audit(Config(), Wish(program=program))
+
+
+@pytest.mark.skipif(bool(why_not()), reason=why_not() or "namespaces work")
+def test_when_time_is_over_the_rest_is_not_tried_and_that_is_no_green() -> None:
+    verdict = audit(Config(), Wish("to a name", seconds=-1))
+    assert not verdict.is_clean
+    assert {row.not_tried for row in verdict.rows} == {"the time for all of them is over"}
+    shutil.rmtree(verdict.kept)
 
 
 @pytest.mark.skipif(bool(why_not()), reason=why_not() or "namespaces work")

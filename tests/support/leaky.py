@@ -17,7 +17,7 @@ import dns.message
 import httptools
 from loguru import logger
 
-from anongw import log
+from anongw import log, route
 from anongw.address import Endpoint
 from anongw.errors import Reason, Refused
 from anongw.net import tls
@@ -149,6 +149,11 @@ def logs() -> None:
     _put(log, "finished", with_names)
 
 
+def identities() -> None:
+    """Everybody is one."""
+    _put(route, "identify", lambda *_: "everybody")
+
+
 def smuggling() -> None:
     """Two lengths are let pass, and what is behind the head is taken for another request."""
     strict = httptools.HttpRequestParser
@@ -212,6 +217,7 @@ SINS: dict[str, Callable[[], None]] = {
         gateway,
         answers,
         logs,
+        identities,
         smuggling,
         strangers,
         ended,

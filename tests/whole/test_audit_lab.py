@@ -85,6 +85,7 @@ LEAKS = {
     "gateway": ("gateway", SMALL, ()),
     "answers": ("answers", SMALL, ()),
     "log": ("logs", SMALL, ()),
+    "identities": ("identities", "two users", ()),
     "smuggling": ("smuggling", "smuggling: two lengths", ()),
     "strangers": ("strangers", "stranger", ()),
     "ended": ("ended", "killed", ()),
@@ -106,6 +107,16 @@ def test_a_leak_is_caught(check: str, tmp_path: Path) -> None:
     assert any(check in row.wrong for row in verdict.rows), words(verdict)
     assert list(Path(verdict.kept).glob("scenario-*.pcap")), "what was seen is kept"
     assert not list(Path(verdict.kept).glob("*.key")), "and no key is"
+    shutil.rmtree(verdict.kept)
+
+
+@pytest.mark.parametrize("isolation", ["auth", "tor"])
+def test_a_token_that_two_users_share_is_caught(isolation: str) -> None:
+    chain = f'chains.a={{hop=[{{url="socks5://192.0.2.10", isolation="{isolation}"}}]}}'
+    assert played("two users", chain).is_clean
+    program = (sys.executable, "-m", "tests.support.leaky", "identities")
+    verdict = played("two users", chain, program=program)
+    assert any("token" in sentence for row in verdict.rows for sentence in row.wrong["identities"])
     shutil.rmtree(verdict.kept)
 
 
