@@ -8,10 +8,10 @@ import anyio.lowlevel
 
 from anongw.errors import Reason, Refused
 from anongw.net.fiber import Carry, Fiber
-from anongw.net.poller import GATHERED
+from anongw.net.poller import CROWD, GATHERED
 from anongw.net.stream import Stream
 from anongw.net.wait import READ, Side, beside, in_task, park
-from tests.support.driven import driven
+from tests.support.driven import DrivenEngine, Played, driven
 from tests.support.sockets import Kind, pair
 
 
@@ -105,14 +105,20 @@ def answering(log: list[str], word: str) -> Callable[[Fiber, Stream], Carry]:
     return carry
 
 
-async def test_what_a_batch_sends_is_sent_together_at_its_end() -> None:
+def crowd(engine: DrivenEngine, log: list[str], count: int = CROWD) -> list[Played]:
+    """So many flows that answer, each of which has something to do."""
+    flows = [engine.flow(answering(log, str(number)), kind=Kind.UNIX) for number in range(count)]
+    for flow in flows:
+        flow.peer.sock.send(b"hello")
+    return flows
+
+
+async def test_what_a_crowd_sends_is_sent_together_at_the_end_of_the_batch() -> None:
     async with driven() as engine:
         log: list[str] = []
-        flows = [engine.flow(answering(log, word), kind=Kind.UNIX) for word in ("one", "two")]
-        for flow in flows:
-            flow.peer.sock.send(b"hello")
+        flows = crowd(engine, log)
         engine.turn()
-        assert log[2:] == [line.replace("read", "sent") for line in log[:2]]
+        assert log[CROWD:] == [line.replace("read", "sent") for line in log[:CROWD]]
         for flow in flows:
             assert flow.peer.sock.recv(9) == b"hello"
 
@@ -128,19 +134,27 @@ async def test_the_first_of_a_large_batch_does_not_wait_for_its_last() -> None:
         assert whats == ["read"] * GATHERED + ["sent"] * GATHERED + ["read", "sent"]
 
 
-async def test_whoever_is_served_alone_sends_at_once() -> None:
+async def test_what_a_flow_sends_after_that_waits_for_no_other_batch() -> None:
     async with driven() as engine:
-        put_off: list[int] = []
 
         async def carry(_fiber: Fiber, client: Stream) -> None:
             await client.fill()
-            await client.send(b"hello")
-            put_off.append(len(engine.put_off) + engine.gathers)
+            await client.send(b"one")
+            await client.send(b"two")
 
         flow = engine.flow(carry, kind=Kind.UNIX)
         flow.peer.sock.send(b"hello")
+        crowd(engine, [])
         engine.turn()
-        assert (put_off, flow.peer.sock.recv(9)) == ([0], b"hello")
+        assert flow.peer.sock.recv(9) == b"onetwo"
+
+
+async def test_where_few_are_served_each_sends_at_once() -> None:
+    async with driven() as engine:
+        log: list[str] = []
+        crowd(engine, log, CROWD - 1)
+        engine.turn()
+        assert [line.split()[1] for line in log] == ["read", "sent"] * (CROWD - 1)
 
 
 async def test_what_was_put_off_is_not_sent_for_a_flow_that_ended_meanwhile() -> None:
@@ -156,6 +170,7 @@ async def test_what_was_put_off_is_not_sent_for_a_flow_that_ended_meanwhile() ->
         first = engine.flow(answering(log, "first"), kind=Kind.UNIX)
         for flow in (second, first):
             flow.peer.sock.send(b"hello")
+        crowd(engine, [], CROWD - 2)
         engine.turn()
         assert (log, first.reasons) == (["first read"], [Reason.STOPPING])
         assert second.reasons == [None]
@@ -174,12 +189,9 @@ async def test_the_last_words_of_a_flow_that_is_killed_wait_for_no_end_of_a_batc
                 await upstream.send(b"bye")
                 raise
 
-        killed, other = (
-            engine.flow(carry, kind=Kind.UNIX),
-            engine.flow(answering([], "other"), kind=Kind.UNIX),
-        )
-        other.peer.sock.send(b"hello")
+        killed = engine.flow(carry, kind=Kind.UNIX)
         killed.peer.sock.close()
+        crowd(engine, [])
         engine.turn()
         assert killed.reasons == [Reason.CLIENT_GONE]
         assert origin.sock.recv(9) == b"bye"
@@ -200,6 +212,7 @@ async def test_two_sides_of_a_flow_may_both_put_off_what_they_send() -> None:
         flow = engine.flow(carry, kind=Kind.UNIX)
         flow.peer.sock.send(b"up")
         origin.sock.send(b"down")
+        crowd(engine, [])
         engine.turn()
         assert (origin.sock.recv(9), flow.peer.sock.recv(9)) == (b"up", b"down")
 
