@@ -1,6 +1,7 @@
 """Each rule of `net/listen.py`, on real listeners."""
 
 import errno
+import ipaddress
 import os
 import resource
 import socket
@@ -13,7 +14,15 @@ import anyio
 import pytest
 
 from anongw.address import Address
-from anongw.net.listen import ACCEPTS_A_TURN, ACCEPTS_IN_A_ROW, Listener, bind, spell
+from anongw.net.listen import (
+    ACCEPTS_A_TURN,
+    ACCEPTS_IN_A_ROW,
+    Listener,
+    _connected,
+    _parsed,
+    bind,
+    spell,
+)
 from tests.support.driven import DrivenEngine, driven
 from tests.support.sockets import PROBED
 
@@ -361,3 +370,11 @@ async def test_closing_leaves_the_queued_to_be_reset() -> None:
         await anyio.wait_readable(client)
         with pytest.raises(ConnectionResetError):
             client.recv(1)
+
+
+def test_connections_of_one_client_share_its_address_which_is_forgotten_with_the_last() -> None:
+    one, other = (_parsed("192.0.2.77") for _ in range(2))
+    assert one is other == ipaddress.ip_address("192.0.2.77")
+    assert "192.0.2.77" in _connected
+    del one, other
+    assert "192.0.2.77" not in _connected
