@@ -121,6 +121,8 @@ class Gateway:
         )
         self._identities.configure(config.identities, config.limits.identities)
         self.engine.on_sweep.append(self._identities.sweep)
+        # Also where nothing is said for hours: a key that is over must not stay in memory.
+        self.engine.on_sweep.append(lambda _now: self._privacy.turn())
         self._lasting = Lasting(
             engine=self.engine,
             pipes=Pipes(limits.pipe_bytes),

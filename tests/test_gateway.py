@@ -13,10 +13,11 @@ import pytest
 
 from anongw.errors import StartError
 from anongw.flow import Flow
-from anongw.gateway import serve
+from anongw.gateway import Gateway, serve
 from anongw.inbound.session import Session
 from anongw.net.fiber import Fiber
 from anongw.net.stream import Stream
+from anongw.privacy import ROTATE_EVERY, Privacy
 from tests.support.backends import as_the_program
 from tests.support.gateway import Running, basic, config, running, user
 from tests.support.raw_origin import OK, Line, Origin, meanwhile
@@ -65,6 +66,17 @@ def test_a_client_that_may_look_names_up_itself_is_warned_of_once_and_not_named(
         said = "".join(gateway.log)
     assert said.count("a SOCKS client asks for addresses and not for names") == 1
     assert "1.2.3.4" not in said
+
+
+async def test_the_key_of_an_hour_goes_though_nothing_is_said() -> None:
+    hours = [5 * ROTATE_EVERY]
+    privacy = Privacy(now=lambda: hours[0])
+    gateway = Gateway(config(), privacy=privacy)
+    before = {value for value in vars(privacy).values() if isinstance(value, bytes)}
+    hours[0] += 2 * ROTATE_EVERY
+    gateway.engine.sweep()
+    gateway.close()
+    assert before.isdisjoint(vars(privacy).values())
 
 
 # Listeners
