@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -45,7 +46,9 @@ class Crew:
         ours, theirs = pair()
         # What is still in a buffer would be written by both.
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+            # Nobody may read it any more, or it may be None.
+            with suppress(OSError, ValueError, AttributeError):
+                stream.flush()
         parent = os.getpid()
         pid = os.fork()
         if not pid:

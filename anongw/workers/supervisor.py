@@ -25,14 +25,14 @@ import msgspec
 from anongw import log
 from anongw.config import Config, ConfigError
 from anongw.control import Declined, Reloaded, Status
-from anongw.errors import StartError
+from anongw.errors import Reason, StartError
 from anongw.gateway import capacities, may_follow, say_not_reloaded, say_reloaded
 from anongw.identities import EVERYBODY, Epochs
 from anongw.ledger import Books
 from anongw.openings import Openings, open_all
 from anongw.outbound.health import NUMBERS
 from anongw.outbound.stays import RECORD_BYTES
-from anongw.privacy import ROTATE_EVERY, Privacy, setting
+from anongw.privacy import ROTATE_EVERY, Privacy, kind_of, setting
 from anongw.registrar import NOBODY, Meant, nonce, said
 from anongw.reporting import changes
 from anongw.wire.control import Fields
@@ -132,6 +132,7 @@ class Supervisor:
         self._generation = 1
         self._replaced = 0
         self._stop_by: float | None = None  # when those that still live are ended
+        self._hopeless = ""  # why it gives up
 
     def run(self) -> None:
         """Until all have ended.
@@ -150,6 +151,8 @@ class Supervisor:
                     self._privacy.turn()
                     self._fork_due()
                     self._pump(self._next())
+                    if self._hopeless:
+                        raise StartError(self._hopeless)
                     self._obey_signals()
                     self._answer_asked()
                     self._end_the_late()
@@ -194,11 +197,13 @@ class Supervisor:
     def _replace(self, worker: Worker, how: str) -> None:
         said = f"worker {worker.index + 1} ended with {how}"
         if self._tell_ready is not None:
-            raise StartError(worker.error or f"{said} before it could accept")
+            self._hopeless = worker.error or f"{said} before it could accept"
+            return
         pace = self._paces[worker.index]
         pause = pace.died(time.monotonic() - worker.since)
         if all(map(self._is_hopeless, self._paces)):
-            raise StartError(f"{said}, as all before it did, one right after the other")
+            self._hopeless = f"{said}, as all before it did, one right after the other"
+            return
         self._replaced += 1
         self._due[worker.index] = time.monotonic() + pause
         later = f"in {pause:g} s" if pause else "now"
@@ -269,7 +274,7 @@ class Supervisor:
         for worker in asked:
             self._crew.tell(worker, message(self._number))
         until = time.monotonic() + seconds
-        while any(self._is_awaited(worker) for worker in asked) and time.monotonic() < until:
+        while any(map(self._is_awaited, asked)) and time.monotonic() < until and not self._hopeless:
             self._pump(until - time.monotonic())
         return self._answers
 
@@ -283,6 +288,9 @@ class Supervisor:
                 answer = Answer(ask.number, self._do(ask))
             except Declined as declined:
                 answer = Answer(ask.number, error=str(declined), faults=declined.faults)
+            except Exception as bug:  # noqa: BLE001 - whatever it is, it is no reason for workers to die
+                log.error("a bug ended a command: {}", kind_of(bug))
+                answer = Answer(ask.number, error=Reason.INTERNAL.value)
             if self._crew.alive.get(worker.index) is worker:
                 self._crew.tell(worker, answer)
 

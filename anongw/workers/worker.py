@@ -15,7 +15,7 @@ import anyio.abc
 
 from anongw.config import Config
 from anongw.control import Command, Declined
-from anongw.errors import StartError
+from anongw.errors import Reason, StartError
 from anongw.gateway import Gateway, watch_signals
 from anongw.identities import Epochs
 from anongw.ledger import Ledger
@@ -129,6 +129,8 @@ class _Worker:
             fields: Fields = await found if inspect.isawaitable(found) else found
         except Declined as declined:
             return Answer(message.number, error=str(declined), faults=declined.faults)
+        except Exception as bug:  # noqa: BLE001 - whatever it is, it is no reason to end
+            return self._failed(message.number, bug)
         return Answer(message.number, fields)
 
     async def _prepared(self, message: Prepare) -> Answer:
@@ -136,7 +138,13 @@ class _Worker:
             await self._gateway.prepare(share(message.config, self._index))
         except StartError as error:
             return Answer(message.number, error=str(error))
+        except Exception as bug:  # noqa: BLE001 - as above
+            return self._failed(message.number, bug)
         return Answer(message.number)
+
+    def _failed(self, number: int, bug: Exception) -> Answer:
+        self._gateway.engine.note_bug(bug)
+        return Answer(number, error=Reason.INTERNAL.value)
 
     async def _ask(self, command: str, arguments: Fields) -> Fields:
         """A client of the control socket asked here: the parent asks everybody."""

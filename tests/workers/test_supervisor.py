@@ -14,7 +14,7 @@ from anongw import log
 from anongw.config import Config, load
 from anongw.errors import StartError
 from anongw.openings import open_all
-from anongw.workers.channel import Channel, Ended, Ready, Stop
+from anongw.workers.channel import Answer, Ask, Channel, Ended, Ready, Stop
 from anongw.workers.pace import Pace
 from anongw.workers.supervisor import Supervisor
 from tests.support.process import PATIENCE
@@ -136,3 +136,29 @@ def test_what_each_has_counted_is_summed_at_the_end() -> None:
     assert "stopped: 6 flows, 20 B sent" in said
     os.close(waiting)
     os.close(go)
+
+
+def test_a_bug_in_a_command_kills_nobody() -> None:
+    """An answer that means nothing: whoever asked is told so, and all go on."""
+
+    def babble(channel: Channel) -> None:
+        channel.send(Ready())
+        channel.send(Ask(8, "status", {}))
+        while True:
+            select.select([channel.sock], [], [])
+            for message in channel.receive():
+                match message:
+                    case Ask(number):
+                        channel.send(Answer(number, {"status": "nonsense"}))
+                    case Answer():
+                        assert message == Answer(8, error="internal")
+                        os.kill(os.getppid(), signal.SIGTERM)
+                    case Stop():
+                        channel.send(Ended(log.Counters(flows=1)))
+                        return
+
+    status, said = supervised(babble)
+    assert status == 0
+    assert "a bug ended a command: AssertionError" in said
+    assert "is replaced" not in said
+    assert "stopped: 2 flows" in said

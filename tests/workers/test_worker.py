@@ -154,3 +154,12 @@ async def test_who_asks_its_control_socket_asks_all(
             assert json.loads(client.recv(4096)) == told
         parent.say(Stop())
         assert isinstance(await parent.hear(), Ended)
+
+
+async def test_a_bug_in_a_command_ends_nothing(tmp_path: Path) -> None:
+    async with worked(tmp_path) as parent:
+        parent.say(Ask(5, "renew", {}))  # whose is missing
+        assert await parent.hear() == Answer(5, error="internal")
+        assert (await parent.status()).live == 0
+        parent.say(Stop())
+        assert isinstance(await parent.hear(), Ended)
