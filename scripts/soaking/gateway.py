@@ -85,6 +85,7 @@ allow_private = ["127.0.0.0/8"]
 [limits]
 upstream_idle = "1s"
 # Full from the start on: 10,000 would take the whole soak to come together, and look like a leak.
+identities = 100
 sticky_identities = 100
 [resolve.hosts]
 "{NAME}" = [{addresses}]
