@@ -10,7 +10,6 @@ import base64
 import binascii
 import re
 
-from anongw.address import Endpoint
 from anongw.errors import Reason, Refused
 from anongw.inbound.session import Session
 from anongw.net.fiber import Delegate
@@ -19,8 +18,6 @@ from anongw.web.exchange import Inflow, Memory, Request, Response
 from anongw.wire import body, http1
 from anongw.wire.http1 import HeadLimits, Heads, Kind, Origins, RequestHead
 
-# What settles the identity and the route of a connection's flows: where to, in whose name, and its token.
-Aim = tuple[Endpoint, str | None, str]
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _BODY = b"The request could not be served.\n"
 _CHALLENGE = (b"Proxy-Authenticate", b'Basic realm="proxy", charset="UTF-8"')
@@ -162,13 +159,12 @@ class Http:
         limits = session.rooms.limits
         self._head_limits = HeadLimits(limits.header_bytes, limits.header_lines)
         self._rooms = session.rooms
+        self._identity = ""  # whose messages are remembered
         self._forget()
 
     def _forget(self) -> None:
         self._heads = Heads(_REMEMBERED)
         self._plain: tuple[Origins, Memory] | None = None  # from the first plain request on: CONNECT has none
-        self._aimed: Aim | None = None
-        self._way = "", ""
 
     async def serve(self) -> Delegate | None:
         """Serve requests until one ends the connection or turns it into a tunnel."""
@@ -270,7 +266,11 @@ class Http:
     async def _ask(self, head: RequestHead) -> tuple[Request, Response]:
         origins, memory = self._plain = self._plain or (Origins(_REMEMBERED), Memory(_REMEMBERED))
         origin, path = http1.origin_and_path(head.target, origins)
-        self._aim(origin.endpoint)
+        self._session.aim(origin.endpoint)
+        if self._session.flow.identity != self._identity:
+            # Another identity, or another epoch of one: it finds nothing of those before it.
+            self._identity = self._session.flow.identity
+            self._forget()
         inflow = None
         if head.framing.kind is not Kind.NONE:
             inflow = Inflow(self._client, body.decoder(head.framing, Reason.MALFORMED))
@@ -291,17 +291,6 @@ class Http:
             memory=memory,
         )
         return request, await self._session.rooms.handler(request, self._session.fiber)
-
-    def _aim(self, target: Endpoint) -> None:
-        """Note where the flow wants to go; most often where the one before it went, in the same name."""
-        flow = self._session.flow
-        aim = target, flow.user, flow.token
-        if aim == self._aimed:
-            flow.target = target
-            flow.identity, flow.route = self._way
-            return
-        self._session.aim(target)
-        self._aimed, self._way = aim, (flow.identity, flow.route)
 
     async def _switch(self, response: Response) -> Delegate:
         """The origin speaks the websocket protocol from here on: a tunnel."""

@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support import asks, outside
 from tests.support.config_file import Table, configured
 from tests.support.fake_hop import FakeHop
@@ -112,6 +114,20 @@ def test_new_is_for_what_begins_afterwards(tmp_path: Path) -> None:
         with made.tunnel(BOB), made.tunnel(ALICE):
             pass
         assert made.met() - first == fresh, "and both stay so"
+
+
+@pytest.mark.parametrize("lines", [(), (basic("alice", "").encode(),)], ids=["nobody", "alice"])
+def test_the_next_request_of_a_kept_connection_is_of_the_new_epoch(
+    tmp_path: Path, lines: tuple[bytes, ...]
+) -> None:
+    """Whatever the connection remembers of the requests before it."""
+    with world(tmp_path) as made, Line(asks.dial(made.running.where)) as line:
+        for epoch in (1, 2):
+            for _ in range(3):
+                line.send(asks.get(TARGET, made.origin.port, *lines))
+                assert line.message().status == 200
+            assert len(made.origin.heard) == len(made.met()) == epoch
+            made.done("new", "all")
 
 
 def test_forget_ends_and_wipes_one_and_no_other(tmp_path: Path) -> None:
