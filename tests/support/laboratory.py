@@ -30,10 +30,12 @@ def two_hops(folder: Path) -> Path:
 
 
 @contextmanager
-def world(folder: Path, *sets: str, chain: Path | None = None) -> Iterator[tuple[World, list[Errand]]]:
+def world(
+    folder: Path, *sets: str, chain: Path | None = None, path: Path | None = None
+) -> Iterator[tuple[World, list[Errand]]]:
     """Started, and ended with the block."""
     authority, stranger = Authority(folder, "authority"), Authority(folder, "stranger")
-    here = mapped(load(None, sets, chain=chain), folder, authority)
+    here = mapped(load(path, sets, chain=chain), folder, authority)
     errands, _ = ways.errands(here.config)
     with networks(here.plan) as made:
         one = World(here, made, Program(made.prefix, OURS, folder), folder)
