@@ -181,7 +181,7 @@ WORKLOADS = (
     Workload(
         "idle",
         "memory (PSS) for each idle tunnel; the same for those of the second step; what stays when all are"
-        " closed, and grows when the same is done again",
+        " closed, and what more the same takes when it is done again",
         TUNNEL,
         _nothing,
         ("KiB each",),
