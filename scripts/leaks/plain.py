@@ -44,7 +44,7 @@ def request(path: str, *lines: str, method: str = "GET", host: str = _AUTHORITY)
 
 def _planted() -> bytes:
     """With everything that tells a client, in one request."""
-    named = f"{NAMING[0]}: {NAMING[1]}"
+    named = f"Connection: {NAMING}, close"
     login = f"proxy-authorization: Basic {_BASIC}"
     return request(
         "page", *(f"{key}: {text}" for key, text in HEADERS.items()), named, login, f"Cookie: {_COOKIE}=1"

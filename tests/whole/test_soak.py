@@ -12,7 +12,7 @@ from scripts.benchmark.running import NotMeasured
 from scripts.soaking.clients import LIVES, Place
 from scripts.soaking.crowd import Crowd
 from scripts.soaking.gateway import Count, soaked
-from scripts.soaking.judge import GROWTH_MOST, faults, growth, slope
+from scripts.soaking.judge import faults, growth, growth_most, slope
 from tests.support.process import ROOT
 from tests.support.programs import found
 
@@ -79,7 +79,9 @@ def test_memory_that_grows_is_a_fault() -> None:
     assert faults(before, flat, WELL) == []
     leaking = counts(30_000, 31_000, 32_000, 33_000)
     assert slope(leaking) == 1
-    assert growth(leaking) == 3000 > GROWTH_MOST
+    assert growth(leaking) == 3000 > growth_most(leaking)
+    # Over many connections a little may be; that much is a leak.
+    assert growth_most([Count(0, {}, 0), Count(200_000, {}, 0)]) < 200_000 * 20 / 1024
     assert faults(before, leaking, WELL) == ["memory grew by 3,000 KiB, 1,024 bytes for each connection"]
     assert slope(leaking[:1]) == 0
 
@@ -88,7 +90,7 @@ def test_memory_that_grows_is_a_fault() -> None:
     ("files", "told"),
     [
         ({"socket": 5, "anon_inode": 2}, ["1 descriptors more than before: socket"]),
-        ({"socket": 4, "anon_inode": 1}, ["1 descriptors less than before: anon_inode"]),
+        ({"socket": 4, "anon_inode": 1}, []),
         ({"socket": 4, "anon_inode": 2, "pipe": 8}, []),
         ({"socket": 4, "anon_inode": 2, "/tmp": 1}, ["1 descriptors more than before: /tmp"]),
     ],
