@@ -89,13 +89,13 @@ def gateway() -> None:
 def _adds(line: Callable[[Request], tuple[bytes, bytes]]) -> None:
     made = Clean.__init__
 
-    def with_line(self: Clean, rules: Any, following: Any, counters: Any) -> None:
+    def with_line(self: Clean, rules: Any, following: Any, *others: Any) -> None:
         async def after_scrubbing(request: Request, fiber: Any) -> Any:
             request.headers = [*request.headers, line(request)]
             request.ready = http1.build_lines(request.headers)
             return await following(request, fiber)
 
-        made(self, rules, after_scrubbing, counters)
+        made(self, rules, after_scrubbing, *others)
 
     _put(Clean, "__init__", with_line)
 
