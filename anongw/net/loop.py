@@ -65,7 +65,8 @@ class Beneath(selectors.EpollSelector):
                 batch = self._serve(batch)
             except Exception as bug:  # noqa: BLE001 - whatever it is, the loop must not end with it
                 self._serve = None
-                self._broken.set_exception(bug)
+                if not self._broken.done():  # it is, where the engine has just been cancelled
+                    self._broken.set_exception(bug)
         keys = self.get_map()
         return [(key, _told(events) & key.events) for fd, events in batch if (key := keys.get(fd))]
 

@@ -133,6 +133,25 @@ async def test_what_is_raised_while_serving_is_raised_where_the_engine_runs(
     await anyio.lowlevel.checkpoint()  # the loop goes on
 
 
+async def test_what_is_raised_after_the_engine_was_cancelled_leaves_the_loop_alone(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    near, far = ends
+    far.send(b"hello")
+
+    def serve(_batch: Batch) -> Batch:
+        raise ZeroDivisionError
+
+    beneath = Beneath()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(beneath.carry, serve)
+        await anyio.lowlevel.checkpoint()
+        beneath.epoll.register(near.fileno(), READ)
+        tasks.cancel_scope.cancel()
+        assert beneath.select(None) == []
+    beneath.close()
+
+
 @pytest.mark.parametrize("asked", [selectors.EVENT_READ, selectors.EVENT_WRITE])
 def test_whoever_waits_for_anything_is_told_of_a_break(asked: int) -> None:
     near, far = pair()
