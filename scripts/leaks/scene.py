@@ -27,6 +27,8 @@ from scripts.leaks.peers import Peer
 # Seconds for a proxy to start, and for what it says to a request: some say nothing and keep the connection.
 _START_MOST = 20.0
 _ANSWER_MOST = 2.0
+# Seconds without a word after which a proxy that keeps a connection has said all.
+_SILENCE = 0.5
 _READ = 1 << 16
 # It lets the machine's name and resolver be ours for one program: /etc/resolv.conf is what libc reads.
 _AS_MACHINE = 'mount --bind "$1" /etc/resolv.conf && hostname "$2" && shift 2 && exec "$@"'
@@ -130,6 +132,16 @@ class Scene:
                 sock.sendall(request)
                 heard += _answer(sock)
         return heard
+
+    def overhear(self, request: bytes) -> None:
+        """Ask, and listen on: what hides behind a request may go out after the answer to it."""
+        with self._called() as sock:
+            sock.sendall(request)
+            _answer(sock)
+            sock.settimeout(_SILENCE)
+            with suppress(OSError):
+                while sock.recv(_READ):
+                    pass
 
     def tunnel(self, host: str, said: bytes, port: int = places.WEB) -> "Tunnelled":
         """Ask by SOCKS5 for a target, name or address, and say something to it."""

@@ -100,7 +100,7 @@ def ambiguous(scene: Scene) -> dict[str, Cell]:
     for requests in SMUGGLING.values():
         for raw in requests:
             mark = scene.mark()
-            scene.ask(raw.replace(b"%b", authority))
+            scene.overhear(raw.replace(b"%b", authority))
             whole += 1
             found += b"/smuggled" in mark.heard
     return {"ambiguous requests: what hides behind one arrives": of(found, whole)}
