@@ -470,7 +470,8 @@ async def test_a_bug_ends_the_bridge_and_is_told_once() -> None:
         await hop.send(b"hello")
         assert await flow.over() is Reason.UPSTREAM_CLOSED
         assert flow.near.cut
-        assert await flow.engine.at_rest() == 0
+        await flow.engine.at_rest()
+        assert await flow.engine.at_rest() == 0, "nobody spins"
 
 
 @VERSIONS
