@@ -166,6 +166,10 @@ class Http:
         self._heads = Heads(_REMEMBERED)
         self._plain: tuple[Origins, Memory] | None = None  # from the first plain request on: CONNECT has none
 
+    def _memos(self) -> tuple[Origins, Memory]:
+        self._plain = self._plain or (Origins(_REMEMBERED), Memory(_REMEMBERED))
+        return self._plain
+
     async def serve(self) -> Delegate | None:
         """Serve requests until one ends the connection or turns it into a tunnel."""
         while await self._asked():
@@ -264,8 +268,7 @@ class Http:
         return self._session.tunnel(upstream)
 
     async def _ask(self, head: RequestHead) -> tuple[Request, Response]:
-        origins, memory = self._plain = self._plain or (Origins(_REMEMBERED), Memory(_REMEMBERED))
-        origin, path = http1.origin_and_path(head.target, origins)
+        origin, path = http1.origin_and_path(head.target, self._memos()[0])
         self._session.aim(origin.endpoint)
         if self._session.flow.identity != self._identity:
             # Another identity, or another epoch of one: it finds nothing of those before it.
@@ -288,7 +291,7 @@ class Http:
             expects_continue=head.expects_continue,
             flow=self._session.flow,
             mark=head.mark,
-            memory=memory,
+            memory=self._memos()[1],
         )
         return request, await self._session.rooms.handler(request, self._session.fiber)
 
