@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 import pytest
 import trustme
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from anongw.errors import Reason, Refused
 from anongw.net.bridge import BUDGET, Bridge, secure
@@ -27,7 +27,7 @@ from tests.support.bridge_script import play
 from tests.support.bridged import Bridged, bridged
 from tests.support.driven import driven
 from tests.support.libssl import levered
-from tests.support.sockets import Peer
+from tests.support.sockets import Kind, Peer
 from tests.support.tls_peer import (
     NAME,
     VERSIONS,
@@ -255,6 +255,9 @@ def test_each_side_hears_exactly_what_the_other_said_whatever_both_do(
     outcomes: Counter[str] = Counter()
 
     @settings(max_examples=120, deadline=None)
+    # What a draw may leave out.
+    @example(Script(Kind.TCP, None, 0, (0, 0), [(0, ("send", 100), 2), (0, ("reset", 0), 1)]))
+    @example(Script(Kind.TCP, None, 0, (0, 0), [(1, ("send", 100), 2), (1, ("reset", 0), 1)]))
     @given(script=SCRIPTS)
     def run(script: Script) -> None:
         run_on(anyio_backend, play, version, script, outcomes)
