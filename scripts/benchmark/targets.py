@@ -66,8 +66,11 @@ TARGETS = (
     Target("connect/socks5", "conn/s", 2, ("pproxy",)),
     Target("connect/login", "CPU us", 1.15, beside="connect/socks5"),
     Target("connect/connect", "CPU us", 1.15, beside="connect/socks5"),
-    Target("http/small", "requests/s", 2, _BETTER),
-    Target("http/small", "CPU us", 0.5, _BETTER),
+    *(
+        target
+        for name in ("http/small", "http/differing")
+        for target in (Target(name, "requests/s", 2, _BETTER), Target(name, "CPU us", 0.5, _BETTER))
+    ),
     Target("http/down", "MB/s", 1.5, _BETTER),
     Target("http/up", "MB/s", 1.5, _BETTER),
     Target("http/chunked", "MB/s", 1.0, _BETTER),

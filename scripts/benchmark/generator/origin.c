@@ -2,7 +2,8 @@
 
    e: every byte comes back    k: all is thrown away    s: bytes without end come    b: both of k and s
    c: it closes    r: it resets
-   G or P: HTTP. "/length/N" answers with N bytes, "/chunked/N" with at least N in chunks; a body is thrown away. */
+   G or P: HTTP. "/length/N" answers with N bytes, "/chunked/N" with at least N in chunks; a body is thrown away.
+   Below "/other" the head of each answer is another one. */
 #include "load.h"
 
 #include <stdio.h>
@@ -41,6 +42,7 @@ static void bulk(struct end *end, unsigned events) {
 }
 
 static void answer(struct guest *guest) {
+    static unsigned answers;
     char head[512], framing[64];
     const char *length = strstr(guest->request.head, "/length/"), *many = strstr(guest->request.head, "/chunked/");
     guest->sent = 0;
@@ -56,9 +58,9 @@ static void answer(struct guest *guest) {
     }
     int size = sprintf(head,
                        "HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Tue, 04 Mar 2025 10:00:00 GMT\r\n"
-                       "Content-Type: text/html; charset=utf-8\r\nETag: \"67c6d1f0-400\"\r\n"
+                       "Content-Type: text/html; charset=utf-8\r\nETag: \"%08x-400\"\r\n"
                        "Cache-Control: no-store\r\n%s\r\n\r\n",
-                       framing);
+                       strstr(guest->request.head, "/other/") == NULL ? 0x67c6d1f0 : answers++, framing);
     say(guest->end.fd, head, (size_t)size, guest->total > 0 ? MSG_MORE : 0);
 }
 

@@ -177,15 +177,17 @@ static const struct work downs = {is_there, down_start, dies}, ups = {is_there, 
 static void browses(struct end *end, unsigned events);
 
 static void http_start(struct client *client) {
-    char head[1024];
+    static unsigned requests;
+    char head[1024], query[16] = "";
+    if (strstr(task.path, "/other/") != NULL) sprintf(query, "?%u", requests++);
     int size = sprintf(head,
-                       "%s http://127.0.0.%u:%u%s HTTP/1.1\r\nHost: 127.0.0.%u:%u\r\n"
+                       "%s http://127.0.0.%u:%u%s%s HTTP/1.1\r\nHost: 127.0.0.%u:%u\r\n"
                        "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
                        "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
                        "Accept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate\r\n"
                        "Cookie: session=0123456789abcdef\r\nProxy-Connection: keep-alive\r\n",
-                       task.upload ? "POST" : "GET", 2 + client->target, task.origin, task.path, 2 + client->target,
-                       task.origin);
+                       task.upload ? "POST" : "GET", 2 + client->target, task.origin, task.path, query,
+                       2 + client->target, task.origin);
     if (task.upload) size += sprintf(head + size, "Content-Length: %llu\r\n", (unsigned long long)task.upload);
     size += sprintf(head + size, "\r\n");
     client->end.ready = browses;
