@@ -202,5 +202,6 @@ def _spare(position: Position, tried: frozenset[int]) -> int:
     return len(position.members) - len(tried) - position.settings.pick
 
 
-# With several addresses, what is worth trying the next one for: this one is refused or out of reach.
-_NEXT_ADDRESS = UNREACHED | {Reason.REBINDING, Reason.FORBIDDEN}
+# With several addresses, what is worth trying the next one for: this one is refused or out of reach, or of a
+# family that the chain or its exit (SOCKS4) cannot carry.
+_NEXT_ADDRESS = UNREACHED | {Reason.REBINDING, Reason.FORBIDDEN, Reason.UNSUPPORTED_ADDRESS}

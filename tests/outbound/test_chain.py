@@ -379,6 +379,15 @@ async def test_of_several_addresses_the_next_is_tried_and_each_is_judged(origin:
             assert (await scene.dial("unknown.example:80")).reason is Reason.NAME_NOT_FOUND
 
 
+async def test_an_address_that_the_exit_cannot_carry_is_not_the_last_one(origin: outside.Origin) -> None:
+    with hops(origin, "socks4") as (one,):
+        async with chained(one) as engine:
+            targets = Names({"dual.example": "2606:4700::1 127.0.0.1", "six.example": "2606:4700::1"})
+            scene = Scene(engine, hop(one), targets=targets)
+            await scene.works(f"dual.example:{origin.port}")
+            assert (await scene.dial("six.example:80")).reason is Reason.UNSUPPORTED_ADDRESS
+
+
 async def test_direct_is_a_member_that_somebody_wrote(origin: outside.Origin) -> None:
     with hops(origin, "socks5") as (bad,):
         bad.fault = Fault(Phase.METHOD, Manner.CLOSE)
