@@ -154,6 +154,7 @@ def _of_request(config: Config, data: bytes, identity: str | None) -> "tuple[Lin
     from anongw.web.records import compile_personas
     from anongw.web.rules import compile_rules
     from anongw.wire import http1
+    from anongw.wire.target import authority
 
     head = _parsed(http1.request_head(*_read_by(config, data)))
     judge_form(head)
@@ -161,7 +162,7 @@ def _of_request(config: Config, data: bytes, identity: str | None) -> "tuple[Lin
     if identity is None and named is not None:
         identity = named[0].decode("utf-8", "backslashreplace")
     if head.method == b"CONNECT":
-        http1.authority(head.target)
+        authority(head.target)
         raise Wrong(
             "CONNECT makes a tunnel: what goes through it is passed as it is, and nothing is scrubbed"
         )
@@ -172,11 +173,12 @@ def _of_answer(config: Config, data: bytes, url: str, method: str) -> "tuple[Lin
     from anongw.web.difference import of_response
     from anongw.web.rules import compile_rules
     from anongw.wire import http1
+    from anongw.wire.target import absolute
 
     host: str | Address = ""  # what only rules for every host are about
     if url:
         try:
-            host = http1.absolute(url.encode("utf-8", "surrogateescape"))[1].host
+            host = absolute(url.encode("utf-8", "surrogateescape"))[1].host
         except Refused:
             raise Wrong("only what is asked for as http://HOST/ is scrubbed") from None
     head = _parsed(http1.response_head(*_read_by(config, data), method.encode("utf-8", "surrogateescape")))

@@ -16,7 +16,8 @@ from anongw.net.fiber import Delegate
 from anongw.net.linger import linger
 from anongw.web.exchange import Inflow, Memory, Request, Response
 from anongw.wire import body, http1
-from anongw.wire.http1 import HeadLimits, Heads, Kind, Origins, RequestHead
+from anongw.wire.http1 import HeadLimits, Heads, Kind, RequestHead
+from anongw.wire.target import Origins, authority, origin_and_path
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _BODY = b"The request could not be served.\n"
@@ -88,7 +89,7 @@ _PHRASES = {
 }
 _CHALLENGED = 407
 # Entries of each memo of a connection: a browser sends a page's requests with four or five sets of lines, to
-# few origins on one connection. That is 20 KiB for them, and with http1.REMEMBERED_MOST some 130 KiB for a
+# few origins on one connection. That is 20 KiB for them, and with memo.REMEMBERED_MOST some 130 KiB for a
 # client and an origin that make lines up.
 _REMEMBERED = 6
 
@@ -263,12 +264,12 @@ class Http:
 
     async def _connect(self, head: RequestHead) -> Delegate:
         """RFC 9110 §9.3.6: success is said only once the connection is there."""
-        upstream = await self._session.dial(http1.authority(head.target))
+        upstream = await self._session.dial(authority(head.target))
         await self._client.send(ESTABLISHED)
         return self._session.tunnel(upstream)
 
     async def _ask(self, head: RequestHead) -> tuple[Request, Response]:
-        origin, path = http1.origin_and_path(head.target, self._memos()[0])
+        origin, path = origin_and_path(head.target, self._memos()[0])
         self._session.aim(origin.endpoint)
         if self._session.flow.identity != self._identity:
             # Another identity, or another epoch of one: it finds nothing of those before it.

@@ -9,7 +9,7 @@ from anongw.config import Config, Spoken, is_loopback, parse_listen
 from anongw.errors import Refused
 from anongw.flow import Flow
 from anongw.route import identify
-from anongw.wire.http1 import DEFAULT_PORTS
+from anongw.wire.target import DEFAULT_PORTS
 
 _WRITTEN = re.compile(
     r"(?:(?P<scheme>https?)://)?(?P<host>\[[^\[\]]*\]|[^\[\]:/?#@]*)(?::(?P<port>[0-9]*))?(?P<rest>[/?#].*)?",

@@ -16,7 +16,8 @@ from anongw.web.headers import ANSWER, REQUEST
 from anongw.web.names import Fate, Known
 from anongw.web.rules import Profile, Rules, Verb
 from anongw.web.scrub import Lines, Step
-from anongw.wire.http1 import SWITCHING_PROTOCOLS, Headers, RequestHead, ResponseHead, absolute
+from anongw.wire.http1 import SWITCHING_PROTOCOLS, Headers, RequestHead, ResponseHead
+from anongw.wire.target import absolute
 
 _FINAL = 200
 

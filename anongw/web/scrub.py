@@ -25,7 +25,8 @@ from anongw.web import headers as lists
 from anongw.web import persona, values
 from anongw.web.names import Fate
 from anongw.web.rules import Action, Actions, Profile, Rules, Verb
-from anongw.wire.http1 import SWITCHING_PROTOCOLS, Framing, Headers, Kind, host_header
+from anongw.wire.http1 import SWITCHING_PROTOCOLS, Framing, Headers, Kind
+from anongw.wire.target import host_header
 
 _Read = dict[bytes, list[bytes]]
 Lines = dict[bytes, bytes]  # one line for each lower-case name

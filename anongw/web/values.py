@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from anongw.address import Endpoint
 from anongw.errors import Reason, Refused
-from anongw.wire.http1 import absolute
+from anongw.wire.target import absolute
 
 # The whole of a value is printable, or bytes above ASCII that some servers send (RFC 9110 §5.5, obs-text),
 # or HTAB.

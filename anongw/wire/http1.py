@@ -2,8 +2,9 @@
 
 Strategy: find the empty line ourselves, limits first; give exactly that head to httptools, which is strict
 about everything inside a line; then check what httptools lets pass, and decide the framing of the body here.
-`body.py` reads the body. One parser, one framing: nothing that two programs could read in two ways gets
-past this file, and what it returns is re-built by us and never copied.
+`target.py` says whom a request is for, and `body.py` reads the body. One parser, one framing: nothing that
+two programs could read in two ways gets past this file, and what it returns is re-built by us and never
+copied.
 
 Rules: requests are refused with the reason that tells the client what was wrong; whatever is wrong with a
 response is UPSTREAM_MALFORMED; nothing is mended, with two exceptions that are named where they stand.
@@ -13,14 +14,12 @@ import enum
 import re
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address
 from typing import NamedTuple
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, HttpResponseParser
 
-from anongw.address import Address, Endpoint, parse_host, parse_port
 from anongw.errors import Reason, Refused
-from anongw.wire.memo import Memo
+from anongw.wire.memo import REMEMBERED_MOST, Memo
 from anongw.wire.reader import Reader
 
 Headers = list[tuple[bytes, bytes]]  # order and case as the peer wrote them; values without outer blanks
@@ -33,7 +32,6 @@ METHODS = frozenset(
         b"MOVE LOCK UNLOCK ACL MKCALENDAR MKACTIVITY CHECKOUT MERGE"
     ).split()
 )
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _HEAD_END = b"\r\n\r\n"
 _BARE_LF = re.compile(rb"(?<!\r)\n")
@@ -46,8 +44,6 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t -~\x80-\xff]
 _HOST = re.compile(rb"(?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 # 15 digits are just under a petabyte: room for every body, and exact in every language on the way.
 _LENGTH = re.compile(rb"[0-9]{1,15}")
-_ABSOLUTE = re.compile(rb"(([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*))([^#]*)")
-_AUTHORITY = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[^][:@]+)(?::([0-9]*))?")
 
 _OURS = frozenset(
     (
@@ -64,22 +60,10 @@ _OURS = frozenset(
     )
 )
 _Fields = dict[bytes, list[bytes]]  # lower-case name -> values, of the names in _OURS only
-# Header lines longer than this, in bytes, are understood anew each time: a memo holds what is usual.
-REMEMBERED_MOST = 2048
 SWITCHING_PROTOCOLS = 101
 _SUCCESS = range(200, 300)
 _INTERIM = range(100, 200)
 _BODILESS = (204, 304)
-
-
-class Origin(NamedTuple):
-    """Whom a plain HTTP request is for."""
-
-    endpoint: Endpoint
-    authority: bytes  # as `Host` says it; no two endpoints have the same
-
-
-Origins = Memo[bytes, Origin]  # by scheme and authority as they were written
 
 
 class Kind(enum.Enum):
@@ -116,7 +100,7 @@ class Mark:
 @dataclass(slots=True)
 class RequestHead:
     method: bytes
-    target: bytes  # visible ASCII without `#`; its form is for `authority` and `absolute` to judge
+    target: bytes  # visible ASCII without `#`; its form is for `target.py` to judge
     minor: int  # HTTP/1.0 or HTTP/1.1
     headers: Headers
     framing: Framing
@@ -273,61 +257,6 @@ def build_response(status: int, reason: bytes, headers: Headers) -> bytes:
     return line + build_lines(headers)
 
 
-def authority(target: bytes) -> Endpoint:
-    """The target of a CONNECT: a host and a port, both said (RFC 9112 §3.2.3).
-
-    Raises:
-        Refused: MALFORMED.
-    """
-    host, port = _host_and_port(target)
-    if not port:
-        raise Refused(Reason.MALFORMED, "CONNECT without a port")
-    return Endpoint(host, parse_port(port))
-
-
-def absolute(target: bytes) -> tuple[str, Endpoint, bytes]:
-    """The scheme, the host and the origin-form of an absolute-form target (RFC 9112 §3.2.2).
-
-    Raises:
-        Refused: UNSUPPORTED_PROTOCOL for a scheme other than `http`, MALFORMED for every other form.
-    """
-    origin, path = origin_and_path(target)
-    return "http", origin.endpoint, path
-
-
-def origin_and_path(target: bytes, known: Origins | None = None) -> tuple[Origin, bytes]:
-    """Like `absolute`. `known` is the connection's: an origin that it asked before is not judged again."""
-    parts = _ABSOLUTE.fullmatch(target)
-    if not parts:
-        raise Refused(Reason.MALFORMED, "not an absolute URI")
-    scheme_and_authority = parts[1]
-    origin = known.get(scheme_and_authority) if known is not None else None
-    if origin is None:
-        origin = _origin(parts[2], parts[3])
-        if known is not None and len(scheme_and_authority) <= REMEMBERED_MOST:
-            known.remember(scheme_and_authority, origin)
-    origin_form = parts[4]
-    # RFC 9112 §3.2.1: "If the target URI's path component is empty, the client MUST send "/"".
-    return origin, origin_form if origin_form.startswith(b"/") else b"/" + origin_form
-
-
-def _origin(scheme: bytes, authority: bytes) -> Origin:
-    if scheme.lower() != b"http":
-        raise Refused(Reason.UNSUPPORTED_PROTOCOL, "a scheme other than http")
-    host, port = _host_and_port(authority)
-    # RFC 3986 §3.2.3: an empty port is the default one.
-    endpoint = Endpoint(host, parse_port(port) if port else DEFAULT_PORTS["http"])
-    return Origin(endpoint, host_header(endpoint, "http"))
-
-
-def host_header(endpoint: Endpoint, scheme: str) -> bytes:
-    """The value of `Host`: an IPv6 address in brackets, the port unless it is the scheme's own."""
-    if endpoint.port != DEFAULT_PORTS.get(scheme):
-        return str(endpoint).encode("ascii")
-    host = endpoint.host
-    return (f"[{host}]" if isinstance(host, IPv6Address) else str(host)).encode("ascii")
-
-
 class _Collector:
     """What httptools reports of one head."""
 
@@ -480,14 +409,6 @@ def _websocket(fields: _Fields, options: list[bytes], method: bytes, minor: int,
     # RFC 6455 §4.1. Any other Upgrade, and one with a body, is ignored (RFC 9110 §7.8) and not passed on.
     wanted = [value.lower() for value in fields[b"upgrade"]] == [b"websocket"] and b"upgrade" in options
     return b"websocket" if wanted and method == b"GET" and minor and framing.kind is Kind.NONE else b""
-
-
-def _host_and_port(text: bytes) -> tuple[str | Address, str]:
-    # Userinfo is refused here with everything else: RFC 9110 §4.2.4 wants it treated as an error.
-    parts = _AUTHORITY.fullmatch(text)
-    if not parts or not text.isascii():
-        raise Refused(Reason.MALFORMED, "not a host and a port")
-    return parse_host(parts[1].decode("ascii")), (parts[2] or b"").decode("ascii")
 
 
 def _hold(head: bytes, lines: int) -> None:

@@ -10,6 +10,10 @@ of each entry. What must not outlive its request (a password for the gateway) is
 
 from typing import TypeVar
 
+# Header lines and origins longer than this, in bytes, are understood anew each time: a memo holds what is
+# usual.
+REMEMBERED_MOST = 2048
+
 K = TypeVar("K")
 V = TypeVar("V")
 

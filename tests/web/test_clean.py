@@ -18,7 +18,8 @@ from anongw.web import scrub
 from anongw.web.clean import Clean
 from anongw.web.exchange import Memory, Request, Response
 from anongw.web.rules import Rules
-from anongw.wire.http1 import NO_BODY, Framing, Headers, Kind, Mark, build_lines, build_response, host_header
+from anongw.wire.http1 import NO_BODY, Framing, Headers, Kind, Mark, build_lines, build_response
+from anongw.wire.target import host_header
 from tests.support.gateway import basic, running, user
 from tests.support.raw_origin import OK, Line, Message, Origin
 from tests.web.test_scrub import ABOUT, ANSWER_LINES, LINES, RULES

@@ -23,6 +23,7 @@ from anongw.web.rules import Profile, Rules, compile_rules
 from anongw.web.scrub import Step
 from anongw.wire import http1
 from anongw.wire.http1 import NO_BODY, Framing, Headers, Kind, RequestHead, ResponseHead
+from anongw.wire.target import host_header
 from tests.web.test_headers import (
     ANSWER_DROPPED,
     ANSWER_KEPT,
@@ -382,7 +383,7 @@ def test_what_is_shown_as_sent_is_sent() -> None:
     )
     @given(LINES, ABOUT, RULES)
     def holds(lines: Headers, about: scrub.Outgoing, made: Rules) -> None:
-        target = b"http://%b/a" % http1.host_header(about.origin, "http")
+        target = b"http://%b/a" % host_header(about.origin, "http")
         request = asking(
             target, *lines, method=about.method, framing=about.framing, websocket=about.websocket
         )
@@ -458,7 +459,7 @@ def test_it_is_what_clean_sends() -> None:
     request = Request(
         method=asked.method,
         target=ORIGIN,
-        authority=http1.host_header(ORIGIN, "http"),
+        authority=host_header(ORIGIN, "http"),
         path=b"/a",
         headers=asked.headers,
         ready=None,

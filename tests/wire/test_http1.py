@@ -6,13 +6,11 @@ responses may say, and the properties that hold for all bytes.
 
 from collections import Counter
 from collections.abc import Generator
-from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from anongw.address import Endpoint
 from anongw.errors import Reason, Refused
 from anongw.wire import http1
 from anongw.wire.body import decoder
@@ -23,11 +21,12 @@ from anongw.wire.http1 import (
     HeadLimits,
     Heads,
     Kind,
-    Origins,
     RequestHead,
     ResponseHead,
 )
+from anongw.wire.memo import REMEMBERED_MOST
 from anongw.wire.reader import Reader
+from anongw.wire.target import absolute, authority
 from tests.support.feed import Outcome, feed
 from tests.support.http_messages import CUTS, HEADERS, REQUEST_LINE, STATUS_LINE, TARGET, VALUE, messages
 from tests.support.smuggling import CASES, Case
@@ -68,9 +67,9 @@ def whole_request(reader: Reader) -> Generator[None, None, None]:
     head = yield from http1.request_head(reader, LIMITS)
     assert head is not None
     if head.method == b"CONNECT":
-        http1.authority(head.target)
+        authority(head.target)
     else:
-        http1.absolute(head.target)
+        absolute(head.target)
     body = decoder(head.framing, Reason.MALFORMED)
     while not body.done:
         if not body.decode(reader, 7) and not body.done:
@@ -361,88 +360,6 @@ def test_an_origin_that_closes_early(raw: bytes) -> None:
     assert response(raw).short
 
 
-@pytest.mark.parametrize(
-    ("target", "endpoint", "path"),
-    [
-        (b"http://a.test/x?y=%00", Endpoint("a.test", 80), b"/x?y=%00"),
-        (b"HTTP://A.Test.", Endpoint("a.test", 80), b"/"),
-        (b"http://a.test?q", Endpoint("a.test", 80), b"/?q"),
-        (b"http://a.test:8080/", Endpoint("a.test", 8080), b"/"),
-        (b"http://a.test:/", Endpoint("a.test", 80), b"/"),
-        (b"http://a.test//b@c:d/../", Endpoint("a.test", 80), b"//b@c:d/../"),
-        (b"http://[::1]:81/", Endpoint(IPv6Address("::1"), 81), b"/"),
-        (b"http://0x7f.1/", Endpoint(IPv4Address("127.0.0.1"), 80), b"/"),
-    ],
-)
-def test_absolute_form(target: bytes, endpoint: Endpoint, path: bytes) -> None:
-    assert http1.absolute(target) == ("http", endpoint, path)
-
-
-@pytest.mark.parametrize(
-    ("target", "reason"),
-    [
-        (b"https://a.test/", Reason.UNSUPPORTED_PROTOCOL),
-        (b"ftp://a.test/", Reason.UNSUPPORTED_PROTOCOL),
-        (b"x+y.z-1://a.test/", Reason.UNSUPPORTED_PROTOCOL),
-        (b"/", Reason.MALFORMED),
-        (b"*", Reason.MALFORMED),
-        (b"a.test:80", Reason.MALFORMED),
-        (b"http:a.test", Reason.MALFORMED),
-        (b"http://", Reason.MALFORMED),
-        (b"http://:80/", Reason.MALFORMED),
-        (b"http://a.test/#f", Reason.MALFORMED),
-        (b"http://a.test#f", Reason.MALFORMED),
-        (b"http://[::1/", Reason.MALFORMED),
-        (b"http://::1/", Reason.MALFORMED),
-        (b"http://[a.test]/", Reason.MALFORMED),
-        (b"http://[::1]x/", Reason.MALFORMED),
-        (b"http://\xe4.test/", Reason.MALFORMED),
-    ],
-)
-def test_other_targets_are_refused(target: bytes, reason: Reason) -> None:
-    with pytest.raises(Refused) as refused:
-        http1.absolute(target)
-    assert refused.value.reason is reason
-
-
-@pytest.mark.parametrize(
-    ("target", "endpoint"),
-    [
-        (b"A.test:443", Endpoint("a.test", 443)),
-        (b"[2001:db8::1]:22", Endpoint(IPv6Address("2001:db8::1"), 22)),
-        (b"10.1:1", Endpoint(IPv4Address("10.0.0.1"), 1)),
-    ],
-)
-def test_authority_form(target: bytes, endpoint: Endpoint) -> None:
-    assert http1.authority(target) == endpoint
-
-
-@pytest.mark.parametrize(
-    "target",
-    [b"", b":443", b"a.test", b"a.test:", b"a.test:x", b"a.test:0", b"a:1:2", b"u@a:1", b"/", b"\xff:1"],
-)
-def test_other_authorities_are_refused(target: bytes) -> None:
-    with pytest.raises(Refused) as refused:
-        http1.authority(target)
-    assert refused.value.reason is Reason.MALFORMED
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "scheme", "value"),
-    [
-        (Endpoint("a.test", 80), "http", b"a.test"),
-        (Endpoint("a.test", 443), "http", b"a.test:443"),
-        (Endpoint("a.test", 443), "https", b"a.test"),
-        (Endpoint("a.test", 80), "other", b"a.test:80"),
-        (Endpoint(IPv4Address("10.0.0.1"), 80), "http", b"10.0.0.1"),
-        (Endpoint(IPv6Address("::1"), 80), "http", b"[::1]"),
-        (Endpoint(IPv6Address("::1"), 81), "http", b"[::1]:81"),
-    ],
-)
-def test_host_header(endpoint: Endpoint, scheme: str, value: bytes) -> None:
-    assert http1.host_header(endpoint, scheme) == value
-
-
 @pytest.mark.parametrize("pair", [(b"X", b"a\r\nY: b"), (b"X", b"a\n"), (b"X", b"\r"), (b"X\r\n", b"")])
 def test_no_line_break_is_ever_written_into_a_head(pair: tuple[bytes, bytes]) -> None:
     with pytest.raises(Refused) as refused:
@@ -568,7 +485,7 @@ def test_a_mark_stands_for_all_but_the_target(second: bytes, *, same: bool) -> N
         b"Proxy-Authorization: Basic YTpi",
         b"proxy-authorization: Basic YTpi",
         b"Tor-Stream-Isolation: a",
-        b"X: " + bytes(b"a" * http1.REMEMBERED_MOST),
+        b"X: " + bytes(b"a" * REMEMBERED_MOST),
     ],
     ids=["password", "password in lower case", "isolation", "long"],
 )
@@ -580,22 +497,6 @@ def test_what_is_for_us_or_long_is_not_remembered(line: bytes) -> None:
         assert outcome.value is not None
         assert outcome.value.to_us is not line.startswith(b"X")
         assert outcome.value.mark is None
-    assert not known
-
-
-def test_an_origin_is_the_same_whether_it_was_asked_before_or_not() -> None:
-    known = Origins(2)
-    targets = (b"http://a.test/x", b"HTTP://A.test:80?y", b"http://a.test:8080", b"http://[::ffff:1.2.3.4]/")
-    for target in targets * 2:
-        for _ in range(2):
-            origin, path = http1.origin_and_path(target, known)
-            assert ("http", origin.endpoint, path) == http1.absolute(target)
-            assert origin.authority == http1.host_header(origin.endpoint, "http")
-            assert len(known) <= 2
-    long = b"http://a.test:" + b"0" * http1.REMEMBERED_MOST
-    known.clear()
-    with pytest.raises(Refused):
-        http1.origin_and_path(long + b"/", known)
     assert not known
 
 
@@ -625,7 +526,7 @@ def test_an_answer_is_understood_the_same_whether_it_came_before_or_not() -> Non
 
 
 @pytest.mark.parametrize(
-    "line", [b"Set-Cookie: a=b", b"X: " + b"a" * http1.REMEMBERED_MOST], ids=["cookie", "long"]
+    "line", [b"Set-Cookie: a=b", b"X: " + b"a" * REMEMBERED_MOST], ids=["cookie", "long"]
 )
 def test_an_answer_with_a_cookie_or_a_long_one_is_not_remembered(line: bytes) -> None:
     known = Answers(4)
