@@ -193,7 +193,7 @@ async def test_direct_is_nothing_to_test(origin: outside.Origin) -> None:
         findings = await run(hop(one, "direct"), target=origin)
         assert one.asked == [(origin.host, origin.port)]
     assert words(findings) == [["up", "direct: nothing to test"]]
-    assert len(origin.heard) == 1
+    assert origin.came() == 1
 
 
 async def test_where_the_target_is_not_reached_nothing_is_forgotten(origin: outside.Origin) -> None:

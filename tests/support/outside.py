@@ -119,6 +119,13 @@ class Origin(_Loop):
         """All that all clients ever said."""
         return b"\n".join(bytes(one.data) for one in self.heard)
 
+    def came(self) -> int:
+        """How many connections had come: connections are accepted in turn, so that one more shows the rest."""
+        with socket.create_connection((self.host, self.port)) as last:
+            last.sendall(b"?")
+            last.recv(1)
+        return len(self.heard) - 1
+
     def _ready(self, key: selectors.SelectorKey, events: int) -> None:
         sock = key.fileobj
         assert isinstance(sock, socket.socket)

@@ -2,12 +2,14 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -37,6 +39,17 @@ subprocess.Popen([sys.executable, "-c", large], process_group=0)
 listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 time.sleep(600)
 """
+
+
+@contextmanager
+def all_files() -> Iterator[None]:
+    """As many open files as the hard limit allows, as scripts/bench has them."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +159,7 @@ def test_tunnels_are_held_until_the_end(program: Path, ports: Iterator[int], own
 
 def test_arrivals_do_not_wait_for_those_before_them(program: Path, ports: Iterator[int]) -> None:
     """A proxy that takes connections and says nothing: they pile up, as an open loop's must."""
-    with socket.create_server(("127.0.0.1", 0), backlog=8192) as silent:
+    with socket.create_server(("127.0.0.1", 0), backlog=8192) as silent, all_files():
         port = silent.getsockname()[1]
         with pytest.raises(NotMeasured, match="the proxy is 4096 connections behind"):
             work(program, ports, work="arrive", protocol="socks5", proxy=port, rate=1e6, seconds=PATIENCE)

@@ -214,7 +214,8 @@ def test_a_resolver_out_of_reach_is_replaced_by_nobody(world: Scene) -> None:
         world.refuses(*chain.wishes("unheard-of.example"))
     passed = world.passed()
     assert (passed.opened, passed.asked) == ({chain.first}, set())
-    assert passed.readers(b"unheard-of") == set()
+    # A question may have been on its way, on a connection through the chain whose end had not been heard yet.
+    assert passed.readers(b"unheard-of") <= chain.exits
 
 
 def test_each_identity_and_hop_has_a_token_of_its_own(world: Scene) -> None:
