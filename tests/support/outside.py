@@ -120,8 +120,9 @@ class Origin(_Loop):
         return b"\n".join(bytes(one.data) for one in self.heard)
 
     def came(self) -> int:
-        """How many connections had come: connections are accepted in turn, so that one more shows the rest."""
-        with socket.create_connection((self.host, self.port)) as last:
+        """How many connections had come: they are accepted in turn, so that one more shows the rest."""
+        with socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET) as last:
+            last.connect((self.host, self.port))
             last.sendall(b"?")
             last.recv(1)
         return len(self.heard) - 1
