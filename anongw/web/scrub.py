@@ -259,6 +259,9 @@ def _words_to_keep(
         _replace(kept, b"authorization", values.authorization(kept[b"authorization"]))
     if b"destination" in kept:
         kept[b"destination"] = values.destination(kept[b"destination"], origin, authority)
+    # None at all is rarer than any value (rules.py lets nobody set it): the persona says one.
+    if kept.get(b"user-agent") == b"":
+        del kept[b"user-agent"]
     return kept
 
 

@@ -562,6 +562,16 @@ NEVER = {
 } - {b"connection", b"transfer-encoding", b"upgrade"}
 
 
+def test_no_user_agent_is_not_kept_either() -> None:
+    about = Outgoing(b"GET", Endpoint("example.org", 80), NO_BODY, websocket=False)
+    keep = compile_rules(Scrub(rules=(ScrubRule(host="*", keep=("User-Agent",)),)))
+    with_one = request([(b"User-Agent", b"Mine/1")], about, keep).headers
+    assert dict(with_one)[b"User-Agent"] == b"Mine/1"
+    none = compile_rules(Scrub())
+    assert request([(b"User-Agent", b"")], about, keep) == request([(b"User-Agent", b"")], about, none)
+    assert dict(request([(b"User-Agent", b"")], about, keep).headers)[b"User-Agent"]
+
+
 def test_what_holds_for_every_request() -> None:
     seen: Counter[str] = Counter()
 
@@ -583,9 +593,7 @@ def test_what_holds_for_every_request() -> None:
         ]
         assert all(TOKEN.fullmatch(name) for name in keys)
         assert clean([value for _, value in out])
-        # Only where a rule keeps the client's own may it be empty, as the client's is.
-        empty = (b"user-agent", b"") in [(name.lower(), value) for name, value in lines]
-        assert dict(out)[b"User-Agent"] or empty
+        assert dict(out)[b"User-Agent"]
         # What Connection names is gone, but for what means something or is ours.
         options = b",".join(value for name, value in lines if name.lower() == b"connection")
         named = {option.strip().lower() for option in options.split(b",")} - lists.GUARDED
