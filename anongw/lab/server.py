@@ -6,6 +6,7 @@ can be `away` for a while, as if its program had been killed.
 
 import socket
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -18,7 +19,7 @@ from anongw.lab.wrong import PATIENCE, must
 Place = tuple[str, int]
 
 
-class Server:
+class Server(ABC):
     """One listener. Who inherits from it says what `_converse` does with a connection."""
 
     def __init__(self, listener: socket.socket) -> None:
@@ -151,6 +152,6 @@ class Server:
                 seen.ended = how
                 self._changed.notify_all()
 
+    @abstractmethod
     def _converse(self, wire: Wire, seen: Seen) -> str:
         """Serve one client to its end; how that came."""
-        raise NotImplementedError
